@@ -1,0 +1,22 @@
+"""Pure functions from tensors to tensors; whoever wants the idea reads these first.
+
+Shapes: ``G`` ground truths of an image, ``R`` RoIs, ``K`` classes, ``M`` side of a mask, ``H, W`` the image.
+Boxes are (x1, y1, x2, y2) in input pixels: pixel (i, j) covers [j, j + 1] x [i, i + 1].
+"""
+
+from .class_choice import choose_class
+from .mask_iou import MaskIoUTarget, mask_iou_target
+from .mask_windows import MaskWindows, cut_windows, upload_windows
+from .roi_ground_truth import RoIGroundTruth, mask_coverage, masks_on_grid
+
+__all__ = [
+    'MaskIoUTarget',
+    'MaskWindows',
+    'RoIGroundTruth',
+    'choose_class',
+    'cut_windows',
+    'mask_coverage',
+    'mask_iou_target',
+    'masks_on_grid',
+    'upload_windows',
+]

@@ -1,0 +1,94 @@
+"""What the MaskIoU head learns from, and how well, in the training log."""
+
+from typing import Dict, Optional
+
+import torch
+from mmdet.registry import HOOKS
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from .mask_iou_heads import find_mask_iou_heads
+
+
+@HOOKS.register_module()
+class MaskIoUMonitorHook(Hook):
+    """Logs ``train/mask_iou_*`` of the last ``interval`` iterations over all processes:
+
+    - ``positives``: positives an iteration that the loss counted;
+    - ``target``, ``prediction``: their mean IoU, true and predicted;
+    - ``mae``: mean absolute difference of the two;
+    - ``correlation``: Pearson's.
+
+    A figure that is undefined (no positive; no spread) is NaN. They reach every log of the runner: console,
+    JSON, TensorBoard. Only sums are kept, so the window's length costs nothing.
+
+    Args:
+        interval: iterations; the logger's by default.
+    """
+
+    # The logger, BELOW_NORMAL, reads in the same iteration what is written here.
+    priority = 'NORMAL'
+
+    def __init__(self, interval: int = 50) -> None:
+        if interval < 1:
+            raise ValueError(f'interval={interval}; give a number of iterations, 1 or more.')
+        self.interval = interval
+        self._sums: Optional[Tensor] = None
+
+    def before_train(self, runner) -> None:
+        # The loss module sees just what is learned: prediction, target, and which of them count.
+        self._handles = [
+            head.loss_iou.register_forward_hook(self._observe, with_kwargs=True)
+            for head in find_mask_iou_heads(runner.model)
+        ]
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if not self.every_n_train_iters(runner, self.interval) or self._sums is None:
+            return
+        sums, self._sums = self._sums, None
+        all_reduce(sums)
+        for name, value in summarise(sums, self.interval).items():
+            runner.message_hub.update_scalar(f'train/mask_iou_{name}', value)
+
+    def after_train(self, runner) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _observe(self, _, inputs, kwargs, output) -> None:
+        prediction, target = (tensor.detach().double() for tensor in inputs)
+        sums = sum_pairs(prediction, target, kwargs['weight'].detach().double())
+        self._sums = sums if self._sums is None else self._sums + sums
+
+
+def sum_pairs(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """(7,) sums over pairs, each (R,), from which :func:`summarise` makes its figures; they add up."""
+    ones = torch.ones_like(target)
+    terms = (
+        ones,
+        target,
+        prediction,
+        (prediction - target).abs(),
+        target * target,
+        prediction * prediction,
+        prediction * target,
+    )
+    return (torch.stack(terms) * weight).sum(1)
+
+
+def summarise(sums: Tensor, iterations: int) -> Dict[str, float]:
+    """Figures of a window from the sums of its pairs."""
+    n, *rest = sums.tolist()
+    target, prediction, mae, target_sq, prediction_sq, product = (
+        value / n if n else float('nan') for value in rest
+    )
+    spread = (target_sq - target**2) * (prediction_sq - prediction**2)
+    # Below this the spread is what rounding left of none.
+    correlation = (product - target * prediction) / spread**0.5 if spread > 1e-20 else float('nan')
+    return dict(
+        positives=n / iterations,
+        target=target,
+        prediction=prediction,
+        mae=mae,
+        correlation=correlation,
+    )

@@ -1,0 +1,7 @@
+"""The MaskIoU head, and mmdet's RoI heads that use it."""
+
+from .mask_iou_head import MSMaskIoUHead
+from .mask_scoring import MaskScoringMixin
+from .roi_heads import MSRoIHead
+
+__all__ = ['MSMaskIoUHead', 'MSRoIHead', 'MaskScoringMixin']

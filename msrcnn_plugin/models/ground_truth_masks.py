@@ -1,0 +1,108 @@
+"""mmdet's ground-truth masks that show themselves on RoI grids fast.
+
+The host's mask head asks its ground truth for ``crop_and_resize`` of the positives; mmdet's own answer copies
+the whole image once for each of them. The classes here answer from windows cut once a step, and keep the grids
+for the MaskIoU target, which needs the same ones.
+"""
+
+from typing import Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ..geometry import (
+    MaskWindows,
+    RoIGroundTruth,
+    cut_windows,
+    mask_coverage,
+    masks_on_grid,
+    upload_windows,
+)
+
+
+class RoIMasks:
+    """What bitmaps and polygons share: windows, and the RoIs' ground truth that the mask head asked for last."""
+
+    windows: MaskWindows
+    _asked: Optional[RoIGroundTruth] = None
+
+    def take_ground_truth(
+        self, boxes: Tensor, inds: Tensor, size: Tuple[int, int]
+    ) -> RoIGroundTruth:
+        """Ground truth of the RoIs: what the host's mask head asked for just now, or computed if it did not.
+
+        Args:
+            boxes: (R, 4) input pixels.
+            inds: (R,) long, the masks.
+            size: (height, width) of the grid.
+        """
+        if self._asked is None or self._asked.grid.shape != (len(boxes), *size):
+            self.crop_and_resize(boxes.detach().cpu().numpy(), size, inds.cpu().numpy(), boxes.device)
+        asked, self._asked = self._asked, None
+        return RoIGroundTruth(*(tensor.to(boxes.device) for tensor in asked))
+
+    def _remember(self, grid: Tensor, boxes: Tensor, inds: Tensor) -> None:
+        self._asked = RoIGroundTruth(grid, *mask_coverage(self.windows, boxes, inds))
+
+
+class RoIBitmapMasks(RoIMasks, BitmapMasks):
+    """``BitmapMasks`` that are cropped from windows."""
+
+    def __init__(self, masks: BitmapMasks) -> None:
+        super().__init__(masks.masks, masks.height, masks.width)
+        self.windows = cut_windows(torch.from_numpy(self.masks))
+
+    def crop_and_resize(
+        self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
+    ):
+        """As the parent, which indexes whole masks by ``inds`` before it crops them."""
+        boxes, inds = _tensor(bboxes), _tensor(inds)
+        grid = masks_on_grid(self.windows, boxes, inds, tuple(out_shape))
+        self._remember(grid, boxes, inds)
+        return BitmapMasks((grid >= 0.5 if binarize else grid).cpu().numpy(), *out_shape)
+
+
+class RoIPolygonMasks(RoIMasks, PolygonMasks):
+    """``PolygonMasks`` whose crops, which the parent draws, are kept; coverage is that of their pixels."""
+
+    def __init__(self, masks: PolygonMasks) -> None:
+        super().__init__(masks.masks, masks.height, masks.width)
+        self.windows = cut_windows(torch.from_numpy(self.to_ndarray()))
+
+    def crop_and_resize(
+        self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
+    ):
+        """As the parent, drawn once: its answer is the bitmap of its crops."""
+        crops = super().crop_and_resize(bboxes, out_shape, inds, device, interpolation, binarize)
+        crops = crops.to_bitmap()
+        grid = torch.from_numpy(crops.masks).to(device, torch.float32)
+        self._remember(grid, _tensor(bboxes), _tensor(inds))
+        return crops
+
+
+def prepare_masks(batch_gt_instances: Sequence[InstanceData], device: torch.device) -> None:
+    """Give a batch masks that are cropped fast, in place; all their pixels go to ``device`` in one transfer."""
+    fresh = [gts for gts in batch_gt_instances if not isinstance(gts.masks, RoIMasks)]
+    for gts in fresh:
+        gts.masks = _roi_masks(gts.masks)
+    windows = upload_windows([gts.masks.windows for gts in fresh], device)
+    for gts, uploaded in zip(fresh, windows):
+        gts.masks.windows = uploaded
+
+
+def _roi_masks(masks: Union[BitmapMasks, PolygonMasks]) -> RoIMasks:
+    if isinstance(masks, BitmapMasks):
+        return RoIBitmapMasks(masks)
+    if isinstance(masks, PolygonMasks):
+        return RoIPolygonMasks(masks)
+    raise TypeError(
+        f'The ground-truth masks are {type(masks).__name__}; BitmapMasks or PolygonMasks of mmdet are '
+        "expected: load them with dict(type='LoadAnnotations', with_bbox=True, with_mask=True)."
+    )
+
+
+def _tensor(array: Union[np.ndarray, Tensor]) -> Tensor:
+    return torch.from_numpy(array) if isinstance(array, np.ndarray) else array

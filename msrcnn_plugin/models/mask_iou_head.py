@@ -1,0 +1,165 @@
+"""The MaskIoU head: from a RoI's feature and its predicted mask, the IoU that mask will have (paper, section 3.2)."""
+
+from typing import Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from mmdet.utils import ConfigType, OptMultiConfig
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.utils import _pair
+
+from ..geometry import MaskIoUTarget, choose_class
+
+DEFAULT_INIT = (
+    dict(type='Kaiming', override=dict(name='convs')),
+    dict(type='Caffe2Xavier', override=dict(name='fcs')),
+    dict(type='Normal', std=0.01, override=dict(name='fc_mask_iou')),
+)
+
+
+@MODELS.register_module()
+class MSMaskIoUHead(BaseModule):
+    """Predicts the mask IoU of each RoI for each class.
+
+    The mask, as probabilities, is max-pooled to the size of the RoI feature and concatenated to it as one
+    more channel; convolutions (the last one stride 2) and fully connected layers follow. Parameters have
+    the names and shapes of mmdet's ``MaskIoUHead``, so its weights load strictly.
+
+    ``in_channels``, ``roi_feat_size`` and ``num_classes`` are facts about the host; a RoI head with mask
+    scoring fills them in, and a config need not.
+
+    Shapes: ``R`` RoIs, ``C`` channels, ``S`` side of the RoI feature, ``M`` side of the mask, ``K`` classes.
+
+    Args:
+        in_channels: ``C`` of the RoI feature, without the mask's channel.
+        roi_feat_size: ``S``, or (height, width).
+        num_classes: ``K`` foreground classes.
+        num_convs: convolutions, from 0; without any the feature is not halved.
+        num_fcs: fully connected layers before the predicting one, from 0.
+        conv_out_channels: channels of each convolution.
+        fc_out_channels: width of each fully connected layer.
+        class_agnostic: predict one IoU that serves every class.
+        loss_iou: a registered regression loss; takes prediction and target (R,), ``weight`` and ``avg_factor``.
+        count_zero_targets: learn also from masks that miss their object (IoU 0). The paper's code does not.
+        detach_mask: keep the loss's gradient from reaching the mask head through the mask. The paper's code
+            lets it pass.
+        max_rois: RoIs predicted in one forward; more are done in turn, which bounds the memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: Optional[int] = None,
+        roi_feat_size: Union[int, tuple, None] = None,
+        num_classes: Optional[int] = None,
+        num_convs: int = 4,
+        num_fcs: int = 2,
+        conv_out_channels: int = 256,
+        fc_out_channels: int = 1024,
+        class_agnostic: bool = False,
+        loss_iou: ConfigType = dict(type='MSELoss', loss_weight=0.5),  # noqa: B006
+        count_zero_targets: bool = False,
+        detach_mask: bool = False,
+        max_rois: int = 1000,
+        init_cfg: OptMultiConfig = DEFAULT_INIT,
+    ) -> None:
+        super().__init__(init_cfg=_named_layers(init_cfg, convs=num_convs, fcs=num_fcs))
+        _require_sizes(in_channels=in_channels, roi_feat_size=roi_feat_size, num_classes=num_classes)
+        _require_counts(num_convs=num_convs, num_fcs=num_fcs)
+        self.roi_feat_size = _pair(roi_feat_size)
+        self.num_classes = num_classes
+        self.count_zero_targets = count_zero_targets
+        self.detach_mask = detach_mask
+        self.max_rois = max_rois
+
+        widths = [in_channels + 1] + [conv_out_channels] * num_convs
+        strides = [1] * (num_convs - 1) + [2]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1)
+            for c_in, c_out, stride in zip(widths, widths[1:], strides)
+        )
+        height, width = (((s + 1) // 2 if num_convs else s) for s in self.roi_feat_size)
+        widths = [widths[-1] * height * width] + [fc_out_channels] * num_fcs
+        self.fcs = nn.ModuleList(nn.Linear(f_in, f_out) for f_in, f_out in zip(widths, widths[1:]))
+        self.fc_mask_iou = nn.Linear(widths[-1], 1 if class_agnostic else num_classes)
+        self.loss_iou = MODELS.build(loss_iou)
+
+    def forward(self, roi_feats: Tensor, mask_probs: Tensor) -> Tensor:
+        """Predict the mask IoU for each class.
+
+        Args:
+            roi_feats: (R, C, S, S) the feature the mask head saw.
+            mask_probs: (R, M, M) probability of the mask of the target class, any ``M``.
+
+        Returns:
+            (R, K) predicted IoU, not bounded; (R, 1) where class-agnostic.
+        """
+        if self.detach_mask:
+            mask_probs = mask_probs.detach()
+        # At M = 2 S this is the paper's 2 x 2 max-pool with stride 2.
+        pooled = F.adaptive_max_pool2d(mask_probs[:, None], self.roi_feat_size)
+        x = torch.cat([roi_feats, pooled.to(roi_feats.dtype)], 1)
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        x = x.flatten(1)
+        for fc in self.fcs:
+            x = F.relu(fc(x))
+        return self.fc_mask_iou(x).float()
+
+    def loss(self, mask_ious: Tensor, labels: Tensor, target: MaskIoUTarget) -> dict:
+        """Loss of the predictions for the target class (paper, section 3.2: L2).
+
+        No positive, or none that counts, is a loss of 0 that still reaches every parameter.
+
+        Args:
+            mask_ious: (R, K) from :meth:`forward`.
+            labels: (R,) long, the class of each RoI's ground truth.
+            target: of the same RoIs.
+
+        Returns:
+            ``loss_mask_iou``, a scalar.
+        """
+        counted = target.valid if self.count_zero_targets else target.valid & (target.iou > 0)
+        loss = self.loss_iou(
+            choose_class(mask_ious, labels),
+            target.iou,
+            weight=counted.to(mask_ious),
+            avg_factor=counted.sum().clamp(min=1).to(mask_ious),
+        )
+        return dict(loss_mask_iou=loss)
+
+    def predict(self, roi_feats: Tensor, mask_probs: Tensor, labels: Tensor) -> Tensor:
+        """IoU in [0, 1] of each mask for its predicted class: (R,).
+
+        Args:
+            roi_feats: (R, C, S, S).
+            mask_probs: (R, M, M) probability.
+            labels: (R,) long, the predicted classes.
+        """
+        parts = zip(roi_feats.split(self.max_rois), mask_probs.split(self.max_rois))
+        mask_ious = torch.cat([self(feats, probs) for feats, probs in parts])
+        return choose_class(mask_ious, labels).clamp(0, 1)
+
+
+def _require_sizes(**sizes) -> None:
+    missing = [name for name, size in sizes.items() if size is None]
+    if missing:
+        raise ValueError(
+            f'MSMaskIoUHead needs {", ".join(missing)}. Put it into a RoI head with mask scoring '
+            "(mask_iou_head=dict(type='MSMaskIoUHead')), which fills them in, or give them."
+        )
+
+
+def _require_counts(**counts) -> None:
+    for name, count in counts.items():
+        if count < 0:
+            raise ValueError(f'MSMaskIoUHead: {name}={count}; give 0 or more.')
+
+
+def _named_layers(init_cfg: OptMultiConfig, **counts) -> OptMultiConfig:
+    """``init_cfg`` without what overrides a list of no layers: mmengine warns about an override that meets nothing."""
+    if init_cfg is not DEFAULT_INIT:
+        return init_cfg
+    return [cfg.copy() for cfg in init_cfg if counts.get(cfg['override']['name'], 1)]

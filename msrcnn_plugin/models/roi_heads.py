@@ -1,0 +1,44 @@
+"""The hosts: mmdet's RoI heads with mask scoring, registered under ``MS`` + the host's name."""
+
+from typing import Optional, Tuple
+
+import torch
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.registry import MODELS
+from mmdet.structures import SampleList
+from mmdet.utils import InstanceList
+from torch import Tensor
+
+from ..geometry import choose_class
+from .mask_forward import observe_mask_head
+from .mask_scoring import MaskScoringMixin
+
+
+@MODELS.register_module()
+class MSRoIHead(MaskScoringMixin, StandardRoIHead):
+    """mmdet's ``StandardRoIHead``, the RoI head of Mask R-CNN, with mask scoring."""
+
+    def forward(
+        self,
+        x: Tuple[Tensor],
+        rpn_results_list: InstanceList,
+        batch_data_samples: Optional[SampleList] = None,
+    ) -> Tuple[Tensor, ...]:
+        """The host's outputs without post-processing, and the predicted mask IoU (R, K) after them.
+
+        The host takes the mask branch to the first 100 RoIs it is given. It is given one image at a time
+        here, so that these are the first 100 of each image, not of the batch.
+        """
+        images = [
+            self._forward_image(tuple(level[i : i + 1] for level in x), rpn_results)
+            for i, rpn_results in enumerate(rpn_results_list)
+        ]
+        return tuple(torch.cat(outputs) for outputs in zip(*images))
+
+    def _forward_image(self, x: Tuple[Tensor], rpn_results) -> Tuple[Tensor, ...]:
+        with observe_mask_head(self.mask_head) as forwards:
+            outputs = super().forward(x, [rpn_results])
+        roi_feats, mask_logits = forwards[-1]
+        cls_score = outputs[0][: len(mask_logits), : self.bbox_head.num_classes]
+        mask_probs = choose_class(mask_logits, cls_score.argmax(1)).sigmoid()
+        return (*outputs, self.mask_iou_head(roi_feats, mask_probs))

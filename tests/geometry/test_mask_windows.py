@@ -1,0 +1,81 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from msrcnn_plugin.geometry import cut_windows, upload_windows
+
+masks_of_an_image = hnp.arrays(
+    np.bool_,
+    st.tuples(st.integers(0, 5), st.integers(1, 40), st.integers(1, 40)),
+    elements=st.booleans(),
+    fill=st.just(False),
+)
+
+
+def paste(windows):
+    """The masks the windows were cut from, if nothing was lost."""
+    masks = torch.zeros(len(windows.page), *windows.image_size, dtype=torch.bool)
+    for i, (page, slot) in enumerate(zip(windows.page.tolist(), windows.slot.tolist())):
+        window = windows.pages[page][slot]
+        x, y = windows.origin[i].tolist()
+        masks[i, y : y + window.shape[0], x : x + window.shape[1]] = window
+    return masks
+
+
+@given(masks_of_an_image)
+def test_windows_hold_every_pixel(masks):
+    masks = torch.from_numpy(masks)
+    assert torch.equal(paste(cut_windows(masks)), masks)
+
+
+@given(masks_of_an_image)
+def test_windows_leave_a_background_pixel_around_unless_the_image_ends(masks):
+    masks = torch.from_numpy(masks)
+    windows = cut_windows(masks)
+    for i in range(len(masks)):
+        page = windows.pages[windows.page[i]]
+        window, (x, y) = page[windows.slot[i]], windows.origin[i].tolist()
+        height, width = windows.image_size
+        borders = [
+            (x > 0, window[:, 0]),
+            (y > 0, window[0]),
+            (x + window.shape[1] < width, window[:, -1]),
+            (y + window.shape[0] < height, window[-1]),
+        ]
+        assert not any(inside and line.any() for inside, line in borders)
+
+
+def test_small_masks_do_not_cost_what_large_ones_do():
+    masks = torch.zeros(21, 800, 1344, dtype=torch.uint8)
+    masks[0] = 1
+    masks[1:, 100:110, 100:110] = 1
+    windows = cut_windows(masks)
+    assert sum(page.numel() for page in windows.pages) == 800 * 1344 + 20 * 12 * 12
+
+
+def test_other_types_and_values_are_foreground_where_not_zero():
+    masks = torch.zeros(1, 8, 8)
+    masks[0, 2, 3] = 255.0
+    windows = cut_windows(masks)
+    assert windows.pages[0].dtype == torch.bool
+    assert torch.equal(paste(windows), masks != 0)
+
+
+def test_no_masks():
+    windows = cut_windows(torch.zeros(0, 20, 30, dtype=torch.uint8))
+    assert windows.pages == ()
+    assert windows.image_size == (20, 30)
+    assert windows.origin.shape == (0, 2)
+
+
+def test_upload_keeps_every_window_in_place():
+    images = [torch.rand(3, 20, 30) > 0.5, torch.zeros(0, 20, 30), torch.rand(2, 9, 9) > 0.9]
+    windows = [cut_windows(image) for image in images]
+    uploaded = upload_windows(windows, torch.device('meta'))
+    assert [[page.shape for page in image.pages] for image in uploaded] == [
+        [page.shape for page in image.pages] for image in windows
+    ]
+    assert all(page.device.type == 'meta' for image in uploaded for page in image.pages)
+    assert upload_windows(windows, torch.device('cpu')) == windows
