@@ -7,7 +7,9 @@ handful of tensors of bytes, and nothing is as large as the image times its obje
 
 from typing import List, NamedTuple, Sequence, Tuple
 
+import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 
@@ -29,31 +31,30 @@ class MaskWindows(NamedTuple):
     image_size: Tuple[int, int]
 
 
-def cut_windows(masks: Tensor) -> MaskWindows:
-    """Cut each of ``masks`` (G, H, W; any type, not 0 is foreground; on the CPU) to its window.
+def cut_windows(masks: np.ndarray) -> MaskWindows:
+    """Cut each of ``masks`` (G, H, W; any type, not 0 is foreground), as mmdet holds them, to its window.
 
     A window holds every foreground pixel and, where the image goes on, one background pixel around them:
     whoever interpolates on the window finds what he would find on the image.
     """
     height, width = masks.shape[1:]
-    y_first, y_last = _extent(masks.any(2))
-    x_first, x_last = _extent(masks.any(1))
-    first = torch.stack([x_first, y_first], 1)
-    last = torch.stack([x_last, y_last], 1)
-    size = last - first
-    # Sides between two powers of two share a page: no window has more than twice its width or height.
-    page_names, page = torch.unique(_power_of_two(size), dim=0, return_inverse=True)
+    occupied = torch.from_numpy(masks)
+    y_first, y_last = _extent(occupied.any(2).bool())
+    x_first, x_last = _extent(occupied.any(1).bool())
+    first, last = torch.stack([x_first, y_first], 1), torch.stack([x_last, y_last], 1)
+    sizes = last - first
+    names, page = torch.unique(_size_class(sizes), return_inverse=True)
     pages, slot, origin = [], torch.empty_like(page), torch.empty_like(first)
-    for i in range(len(page_names)):
+    for i in range(len(names)):
         members = (page == i).nonzero()[:, 0]
-        window_w, window_h = size[members].amax(0).tolist()
+        window_w, window_h = sizes[members].amax(0).tolist()
         limit = first.new_tensor([width - window_w, height - window_h])
         origin[members] = torch.minimum(first[members], limit)
         slot[members] = torch.arange(len(members))
-        x, y = origin[members].unbind(1)
-        # A view of every window of that size; indexing it copies the wanted ones row by row.
-        every_window = masks.unfold(1, window_h, 1).unfold(2, window_w, 1)
-        pages.append(every_window[members, y, x] != 0)
+        x, y = origin[members].T.numpy()
+        # A view of every window of that size, from which the wanted ones are copied row by row.
+        every_window = sliding_window_view(masks, (window_h, window_w), axis=(1, 2))
+        pages.append(torch.from_numpy(every_window[members.numpy(), y, x] != 0))
     return MaskWindows(tuple(pages), page, slot, origin, (height, width))
 
 
@@ -75,14 +76,17 @@ def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> List
 def _extent(occupied: Tensor) -> Tuple[Tensor, Tensor]:
     """First and last (exclusive) index of the True of each row of (G, L), one wider on each side within [0, L]."""
     length = occupied.size(1)
-    occupied = occupied.to(torch.uint8)
-    first = occupied.argmax(1)
-    last = length - occupied.flip(1).argmax(1)
-    # argmax of nothing is 0: an empty mask gets a window of one pixel.
-    last = torch.where(occupied.any(1).bool(), last, 1)
+    marks = occupied.byte()
+    first = marks.argmax(1)
+    # argmax of nothing is 0: an empty mask gets a window of a pixel or two.
+    last = torch.where(occupied.any(1), length - marks.flip(1).argmax(1), 1)
     return (first - 1).clamp(min=0), (last + 1).clamp(max=length)
 
 
-def _power_of_two(size: Tensor) -> Tensor:
-    """Exponent of the least power of two that is not below each of ``size``."""
-    return size.clamp(min=1).double().log2().ceil().long()
+def _size_class(sizes: Tensor) -> Tensor:
+    """A number (G,) for each (width, height): a power of four of either side makes another class.
+
+    A page costs a few calls and has the size of its largest window: few classes, and not much empty.
+    """
+    width, height = sizes.double().log2().div(2).ceil().long().T
+    return 32 * width + height

@@ -3,10 +3,11 @@
 from typing import Iterator, NamedTuple, Tuple
 
 import torch
-from mmcv.ops import roi_align
+import torch.nn.functional as F
 from torch import Tensor
 
 from .mask_windows import MaskWindows
+from .separable_roi_align import roi_align_masks
 
 
 class RoIGroundTruth(NamedTuple):
@@ -43,9 +44,7 @@ def masks_on_grid(
     boxes = _in_windows(windows, boxes, inds)
     grid = boxes.new_zeros((len(boxes), *size))
     for page, rois, slot in _by_page(windows, inds, boxes.device):
-        picked = torch.cat([slot[:, None].to(boxes), boxes[rois]], 1)
-        pixels = page[:, None].to(boxes)
-        grid[rois] = roi_align(pixels, picked, size, 1.0, 0, 'avg', True)[:, 0]
+        grid[rois] = roi_align_masks(page, slot, boxes[rois], size)
     return grid
 
 
@@ -92,31 +91,18 @@ def _by_page(
 
 
 def _areas(page: Tensor, slot: Tensor, boxes: Tensor) -> Tuple[Tensor, Tensor]:
-    """Area of each RoI's mask inside its box, exact for fractional edges, and in all; pixels.
-
-    The integral of a mask over [0, x] x [0, y] is bilinear in x and y within a pixel, so interpolating the
-    summed-area table between its corners is not an approximation.
-    """
-    table = _summed_area_table(page)
+    """Area of each RoI's mask (n, h, w) inside its box (r, 4), exact for fractional edges, and in all; pixels."""
     height, width = page.shape[1:]
+    # Pixels of each column above each row: linear in y within a pixel, so interpolation is exact.
+    above = F.pad(page.cumsum(1, dtype=torch.int32), (0, 0, 1, 0))
     x1, y1, x2, y2 = clip_boxes(boxes, (height, width)).unbind(1)
-
-    def integral(x: Tensor, y: Tensor) -> Tensor:
-        column, row = x.floor().long().clamp(max=width - 1), y.floor().long().clamp(max=height - 1)
-        right, below = (x - column).double(), (y - row).double()
-
-        def corner(down: int, across: int) -> Tensor:
-            return table[slot, row + down, column + across].double()
-
-        upper = torch.lerp(corner(0, 0), corner(0, 1), right)
-        lower = torch.lerp(corner(1, 0), corner(1, 1), right)
-        return torch.lerp(upper, lower, below)
-
-    inside = integral(x2, y2) - integral(x1, y2) - integral(x2, y1) + integral(x1, y1)
-    return inside.to(boxes), table[slot, -1, -1].to(boxes)
+    columns = _at_height(above, slot, y2) - _at_height(above, slot, y1)
+    pixel = torch.arange(width, device=boxes.device)
+    inside_x = (torch.minimum(x2[:, None], pixel + 1) - torch.maximum(x1[:, None], pixel)).clamp(min=0)
+    return (columns * inside_x).sum(1), above[:, -1].sum(1)[slot].to(boxes)
 
 
-def _summed_area_table(page: Tensor) -> Tensor:
-    """(n, h + 1, w + 1) int32: foreground pixels above and to the left of each grid point."""
-    counts = page.cumsum(2, dtype=torch.int32).cumsum_(1)
-    return torch.nn.functional.pad(counts, (1, 0, 1, 0))
+def _at_height(above: Tensor, slot: Tensor, y: Tensor) -> Tensor:
+    """Rows (r, w) of ``above`` (n, h + 1, w) at the fractional heights ``y`` (r,)."""
+    row = y.long().clamp(max=above.size(1) - 2)
+    return torch.lerp(above[slot, row].to(y), above[slot, row + 1].to(y), (y - row)[:, None])

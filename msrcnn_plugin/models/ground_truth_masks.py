@@ -53,7 +53,7 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
 
     def __init__(self, masks: BitmapMasks) -> None:
         super().__init__(masks.masks, masks.height, masks.width)
-        self.windows = cut_windows(torch.from_numpy(self.masks))
+        self.windows = cut_windows(self.masks)
 
     def crop_and_resize(
         self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
@@ -70,7 +70,7 @@ class RoIPolygonMasks(RoIMasks, PolygonMasks):
 
     def __init__(self, masks: PolygonMasks) -> None:
         super().__init__(masks.masks, masks.height, masks.width)
-        self.windows = cut_windows(torch.from_numpy(self.to_ndarray()))
+        self.windows = cut_windows(self.to_ndarray())
 
     def crop_and_resize(
         self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True

@@ -82,7 +82,7 @@ def test_on_a_pixel_grid_it_is_the_iou_of_the_pixels(seed):
     predicted = np.zeros((64, 64), bool)
     predicted[top : top + 28, left : left + 28] = rng.random((28, 28)) > 0.5
 
-    windows = cut_windows(torch.from_numpy(true)[None])
+    windows = cut_windows(true[None])
     box, inds = torch.tensor([[left, top, left + 28, top + 28]]).float(), torch.tensor([0])
     truth = RoIGroundTruth(
         masks_on_grid(windows, box, inds, (28, 28)), *mask_coverage(windows, box, inds)
