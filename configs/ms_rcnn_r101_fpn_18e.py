@@ -1,4 +1,5 @@
-# MS R-CNN, R101-FPN, the paper's schedule: 18 epochs, learning rate x 0.1 after 14 and 17 (section 4.1).
+# MS R-CNN, R101-FPN, the paper's schedule: 18 epochs, learning rate x 0.1 after 14 and 17 (section
+# 4.1).
 # To reach on COCO val: mask AP 38.2 (paper), box AP as Mask R-CNN.
 _base_ = './ms_rcnn_r101_fpn.py'
 

@@ -3,9 +3,7 @@
 _base_ = './ms_rcnn_r50_fpn.py'
 
 model = dict(
-    backbone=dict(
-        depth=18, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18')
-    ),
+    backbone=dict(depth=18, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18')),
     neck=dict(in_channels=[64, 128, 256, 512]),
 )
 

@@ -1,5 +1,6 @@
 # MS R-CNN, R50-FPN, mmdet's 1x schedule (12 epochs, 8 GPUs x 2 images).
-# To reach on COCO val: mask AP 36.0 (mmdet's MS R-CNN R50-caffe 1x; Mask R-CNN 34.4), box AP as Mask R-CNN.
+# To reach on COCO val: mask AP 36.0 (mmdet's MS R-CNN R50-caffe 1x; Mask R-CNN 34.4), box AP as
+# Mask R-CNN.
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={{_base_.mask_scoring}})

@@ -21,7 +21,6 @@ def mmdet_scope():
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
-    np.random.seed(0)
 
 
 def tiny_model_cfg(roi_head_type='MSRoIHead', num_classes=3, **roi_head):
@@ -34,7 +33,9 @@ def tiny_model_cfg(roi_head_type='MSRoIHead', num_classes=3, **roi_head):
     head = cfg.roi_head
     head.bbox_roi_extractor.out_channels = head.mask_roi_extractor.out_channels = 16
     head.bbox_head.update(in_channels=16, fc_out_channels=32, num_classes=num_classes)
-    head.mask_head.update(in_channels=16, conv_out_channels=16, num_convs=1, num_classes=num_classes)
+    head.mask_head.update(
+        in_channels=16, conv_out_channels=16, num_convs=1, num_classes=num_classes
+    )
     if roi_head_type.startswith('MS'):
         head.mask_iou_head = dict(
             type='MSMaskIoUHead', num_convs=2, num_fcs=1, conv_out_channels=16, fc_out_channels=32

@@ -1,6 +1,7 @@
 """Pure functions from tensors to tensors; whoever wants the idea reads these first.
 
-Shapes: ``G`` ground truths of an image, ``R`` RoIs, ``K`` classes, ``M`` side of a mask, ``H, W`` the image.
+Shapes: ``G`` ground truths of an image, ``R`` RoIs, ``K`` classes, ``M`` side of a mask, ``H, W``
+the image.
 Boxes are (x1, y1, x2, y2) in input pixels: pixel (i, j) covers [j, j + 1] x [i, i + 1].
 """
 

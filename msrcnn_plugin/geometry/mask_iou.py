@@ -9,7 +9,7 @@ from .roi_ground_truth import RoIGroundTruth
 
 
 class MaskIoUTarget(NamedTuple):
-    """``iou`` (R,) float in [0, 1]; ``valid`` (R,) bool, False where no IoU is defined (``iou`` is 0 there)."""
+    """``iou`` (R,) float in [0, 1]; ``valid`` (R,) bool, False where there is no IoU (0 there)."""
 
     iou: Tensor
     valid: Tensor
@@ -20,8 +20,8 @@ def mask_iou_target(
 ) -> MaskIoUTarget:
     """IoU of each predicted mask with the *whole* ground-truth mask, also its part outside the RoI.
 
-    On the RoI grid, with ``P`` the prediction above the threshold, ``T`` the ground truth and ``c`` the
-    share of the ground truth's area that lies inside the RoI::
+    On the RoI grid, with ``P`` the prediction above the threshold, ``T`` the ground truth and ``c``
+    the share of the ground truth's area that lies inside the RoI::
 
         IoU = |P & T| / (|P| + |T| / c - |P & T|)
 
@@ -30,14 +30,14 @@ def mask_iou_target(
     Args:
         mask_probs: (R, M, M) probability of the mask of the target class.
         ground_truth: of the same RoIs on the same grid.
-        threshold: probability above which a cell is foreground. The paper's code cuts the logit at 0,
-            which is probability 0.5; mmdet's own head cuts the *logit* at 0.5, probability 0.62.
+        threshold: probability above which a cell is foreground. The paper's code cuts the logit at
+            0, which is probability 0.5; mmdet's own head cuts the *logit* at 0.5, probability 0.62.
     """
     predicted = mask_probs.detach() > threshold
     target = ground_truth.grid >= 0.5
     intersection = (predicted & target).sum((1, 2))
     predicted_area, target_area = predicted.sum((1, 2)), target.sum((1, 2))
-    # Where the RoI misses its ground truth no cell is set and the area outside is unknown, but the IoU is 0.
+    # A RoI that misses its ground truth has no cell to tell the area outside from; its IoU is 0.
     coverage = torch.where(ground_truth.coverage > 0, ground_truth.coverage, 1.0)
     union = predicted_area + target_area / coverage - intersection
     iou = intersection / union.clamp(min=1)

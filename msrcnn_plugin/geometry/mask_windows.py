@@ -1,11 +1,13 @@
 """Ground-truth masks without the empty part of the image around them.
 
-Reading a mask costs as much as what is read of it, and an object fills a fiftieth of its image. Each mask
-is cut to a window around its pixels; windows of like size lie in one tensor, so that a batch of masks is a
-handful of tensors of bytes, and nothing is as large as the image times its objects.
+Reading a mask costs as much as what is read of it, and an object fills a fiftieth of its image.
+Each mask is cut to a window around its pixels; windows of like size lie in one tensor, so that a
+batch of masks is a handful of tensors of bytes, and nothing is as large as the image times its
+objects.
 """
 
-from typing import List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,18 +26,18 @@ class MaskWindows(NamedTuple):
         image_size: (H, W).
     """
 
-    pages: Tuple[Tensor, ...]
+    pages: tuple[Tensor, ...]
     page: Tensor
     slot: Tensor
     origin: Tensor
-    image_size: Tuple[int, int]
+    image_size: tuple[int, int]
 
 
 def cut_windows(masks: np.ndarray) -> MaskWindows:
-    """Cut each of ``masks`` (G, H, W; any type, not 0 is foreground), as mmdet holds them, to its window.
+    """Cut each of mmdet's ``masks`` (G, H, W; any type, not 0 is foreground) to its window.
 
-    A window holds every foreground pixel and, where the image goes on, one background pixel around them:
-    whoever interpolates on the window finds what he would find on the image.
+    A window holds every foreground pixel and, where the image goes on, one background pixel around
+    them: whoever interpolates on the window finds what he would find on the image.
     """
     height, width = masks.shape[1:]
     occupied = torch.from_numpy(masks)
@@ -58,7 +60,7 @@ def cut_windows(masks: np.ndarray) -> MaskWindows:
     return MaskWindows(tuple(pages), page, slot, origin, (height, width))
 
 
-def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> List[MaskWindows]:
+def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> list[MaskWindows]:
     """Bring the windows of several images to ``device`` in one transfer of bytes."""
     if torch.device(device).type == 'cpu':
         return list(windows)
@@ -73,8 +75,8 @@ def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> List
     ]
 
 
-def _extent(occupied: Tensor) -> Tuple[Tensor, Tensor]:
-    """First and last (exclusive) index of the True of each row of (G, L), one wider on each side within [0, L]."""
+def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last (exclusive) True of each row of (G, L), one wider on each side within L."""
     length = occupied.size(1)
     marks = occupied.byte()
     first = marks.argmax(1)
@@ -86,7 +88,7 @@ def _extent(occupied: Tensor) -> Tuple[Tensor, Tensor]:
 def _size_class(sizes: Tensor) -> Tensor:
     """A number (G,) for each (width, height): a power of four of either side makes another class.
 
-    A page costs a few calls and has the size of its largest window: few classes, and not much empty.
+    A page costs a few calls and has the size of its largest window: few classes, little empty.
     """
     width, height = sizes.double().log2().div(2).ceil().long().T
     return 32 * width + height

@@ -1,6 +1,7 @@
 """What the ground truth looks like from a RoI: on its grid, and how much of it lies inside."""
 
-from typing import Iterator, NamedTuple, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,8 @@ class RoIGroundTruth(NamedTuple):
     Attributes:
         grid: (R, M, M) float in [0, 1], the mask of the RoI's ground truth on the RoI grid.
         coverage: (R,) float in [0, 1], share of that mask's area that lies inside the RoI.
-        valid: (R,) bool, False where the ground truth or the RoI has no area; ``coverage`` is 0 there.
+        valid: (R,) bool, False where the ground truth or the RoI has no area; ``coverage`` is 0
+            there.
     """
 
     grid: Tensor
@@ -25,12 +27,12 @@ class RoIGroundTruth(NamedTuple):
 
 
 def masks_on_grid(
-    windows: MaskWindows, boxes: Tensor, inds: Tensor, size: Tuple[int, int]
+    windows: MaskWindows, boxes: Tensor, inds: Tensor, size: tuple[int, int]
 ) -> Tensor:
-    """Ground-truth masks on the grids of RoIs, as mmdet makes its mask targets before it binarises them.
+    """Ground-truth masks on the grids of RoIs: mmdet's mask targets before they are binarised.
 
-    The grid is RoIAlign (aligned, adaptive sampling) of the mask in the box, clipped to the image. Each mask
-    is read where it stands, for all its RoIs; none is copied for a RoI.
+    The grid is RoIAlign (aligned, adaptive sampling) of the mask in the box, clipped to the image.
+    Each mask is read where it stands, for all its RoIs; none is copied for a RoI.
 
     Args:
         windows: the ``G`` masks of one image.
@@ -48,15 +50,15 @@ def masks_on_grid(
     return grid
 
 
-def mask_coverage(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> Tuple[Tensor, Tensor]:
-    """Share of each RoI's ground-truth mask that lies inside the RoI, exact for fractional box edges.
+def mask_coverage(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> tuple[Tensor, Tensor]:
+    """Share of each RoI's ground-truth mask inside the RoI, exact for fractional box edges.
 
     Args:
         windows, boxes, inds: as for :func:`masks_on_grid`.
 
     Returns:
-        ``coverage`` (R,) float in [0, 1], and ``valid`` (R,) bool, False where the mask or the RoI's part
-        inside the image has no area (``coverage`` is 0 there).
+        ``coverage`` (R,) float in [0, 1], and ``valid`` (R,) bool, False where the mask or the
+        RoI's part inside the image has no area (``coverage`` is 0 there).
     """
     boxes = _in_windows(windows, boxes, inds)
     inside, whole = boxes.new_zeros(len(boxes)), boxes.new_zeros(len(boxes))
@@ -66,14 +68,14 @@ def mask_coverage(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> Tuple[Te
     return torch.where(valid, inside / whole.clamp(min=1), 0.0), valid
 
 
-def clip_boxes(boxes: Tensor, image_size: Tuple[int, int]) -> Tensor:
-    """``boxes`` (R, 4) inside the image (H, W); one that lies outside becomes a line on the border."""
+def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """``boxes`` (R, 4) within the image (H, W); one outside becomes a line on the border."""
     height, width = image_size
     return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
 
 
 def _in_windows(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> Tensor:
-    """``boxes`` clipped to the image, in pixels of the window of their mask, on the device of the pixels."""
+    """``boxes`` clipped to the image, in pixels of their mask's window, on the pixels' device."""
     device = windows.pages[0].device if windows.pages else boxes.device
     origin = windows.origin[inds.cpu()].to(boxes)
     return (clip_boxes(boxes, windows.image_size) - origin.repeat(1, 2)).to(device)
@@ -81,8 +83,8 @@ def _in_windows(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> Tensor:
 
 def _by_page(
     windows: MaskWindows, inds: Tensor, device: torch.device
-) -> Iterator[Tuple[Tensor, Tensor, Tensor]]:
-    """Each page of masks with the RoIs (r,) that look at it and the slot (r,) of each one's mask."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each page of masks, the RoIs (r,) that look at it, and the slot (r,) of each one's mask."""
     inds = inds.cpu()
     for i, page in enumerate(windows.pages):
         rois = (windows.page[inds] == i).nonzero()[:, 0]
@@ -90,15 +92,17 @@ def _by_page(
             yield page, rois.to(device), windows.slot[inds[rois]].to(device)
 
 
-def _areas(page: Tensor, slot: Tensor, boxes: Tensor) -> Tuple[Tensor, Tensor]:
-    """Area of each RoI's mask (n, h, w) inside its box (r, 4), exact for fractional edges, and in all; pixels."""
+def _areas(page: Tensor, slot: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Area (r,) of each RoI's mask inside its box, exact for fractional edges, and in all."""
     height, width = page.shape[1:]
     # Pixels of each column above each row: linear in y within a pixel, so interpolation is exact.
     above = F.pad(page.cumsum(1, dtype=torch.int32), (0, 0, 1, 0))
     x1, y1, x2, y2 = clip_boxes(boxes, (height, width)).unbind(1)
     columns = _at_height(above, slot, y2) - _at_height(above, slot, y1)
     pixel = torch.arange(width, device=boxes.device)
-    inside_x = (torch.minimum(x2[:, None], pixel + 1) - torch.maximum(x1[:, None], pixel)).clamp(min=0)
+    inside_x = (torch.minimum(x2[:, None], pixel + 1) - torch.maximum(x1[:, None], pixel)).clamp(
+        min=0
+    )
     return (columns * inside_x).sum(1), above[:, -1].sum(1)[slot].to(boxes)
 
 

@@ -1,18 +1,17 @@
 """RoIAlign of masks, one axis after the other.
 
-RoIAlign's cell is the mean of bilinear samples on a regular grid, so it is a weighted sum of rows, then of
-columns. mmcv's op evaluates every sample of every cell; for a RoI of h x w pixels that is h x w samples of
-four pixels each. Summing whole rows first costs a row for each of h samples, at the speed of memory.
+RoIAlign's cell is the mean of bilinear samples on a regular grid, so it is a weighted sum of rows,
+then of columns. mmcv's op evaluates every sample of every cell; for a RoI of h x w pixels that is h
+x w samples of four pixels each. Summing whole rows first costs a row for each of h samples, at the
+speed of memory.
 """
-
-from typing import Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def roi_align_masks(page: Tensor, slot: Tensor, boxes: Tensor, size: Tuple[int, int]) -> Tensor:
+def roi_align_masks(page: Tensor, slot: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """What ``mmcv.ops.roi_align(..., aligned=True, sampling_ratio=0)`` gives, to rounding.
 
     Args:

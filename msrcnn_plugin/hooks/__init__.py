@@ -2,5 +2,6 @@
 
 from .mask_iou_loss_warmup_hook import MaskIoULossWarmupHook
 from .mask_iou_monitor_hook import MaskIoUMonitorHook
+from .train_mask_iou_head_only_hook import TrainMaskIoUHeadOnlyHook
 
-__all__ = ['MaskIoULossWarmupHook', 'MaskIoUMonitorHook']
+__all__ = ['MaskIoULossWarmupHook', 'MaskIoUMonitorHook', 'TrainMaskIoUHeadOnlyHook']

@@ -1,14 +1,12 @@
 """Where the MaskIoU heads of a model are."""
 
-from typing import List
-
 from mmengine.model import is_model_wrapper
 from torch import nn
 
 HEAD_NAME = 'mask_iou_head'
 
 
-def find_mask_iou_heads(model: nn.Module) -> List[nn.Module]:
+def find_mask_iou_heads(model: nn.Module) -> list[nn.Module]:
     """The MaskIoU heads of ``model``, wrapped for several processes or not; one, or one a stage.
 
     Raises:
@@ -16,10 +14,14 @@ def find_mask_iou_heads(model: nn.Module) -> List[nn.Module]:
     """
     model = model.module if is_model_wrapper(model) else model
     named = [module for name, module in model.named_modules() if name.split('.')[-1] == HEAD_NAME]
-    heads = [head for module in named for head in (module if isinstance(module, nn.ModuleList) else [module])]
+    heads = [
+        head
+        for module in named
+        for head in (module if isinstance(module, nn.ModuleList) else [module])
+    ]
     if not heads:
         raise ValueError(
-            f'{type(model).__name__} has no {HEAD_NAME}. Remove the hook from custom_hooks, or give the '
-            "model a RoI head with mask scoring, such as roi_head=dict(type='MSRoIHead', ...)."
+            f'{type(model).__name__} has no {HEAD_NAME}. Remove the hook from custom_hooks, or '
+            "give the model a RoI head with mask scoring, as roi_head=dict(type='MSRoIHead', ...)."
         )
     return heads

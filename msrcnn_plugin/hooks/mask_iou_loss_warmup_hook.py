@@ -10,7 +10,7 @@ from .mask_iou_heads import find_mask_iou_heads
 
 @HOOKS.register_module()
 class MaskIoULossWarmupHook(Hook):
-    """Raises the weight of the MaskIoU loss linearly from ``start_factor`` times its value to its value.
+    """Raises the weight of the MaskIoU loss linearly, from ``start_factor`` of it to all of it.
 
     The weight depends on the iteration alone, so that a resumed run goes on where it stopped.
 
@@ -22,7 +22,9 @@ class MaskIoULossWarmupHook(Hook):
 
     def __init__(self, length: int, start_factor: float = 0.0, by_epoch: bool = False) -> None:
         if length < 1:
-            raise ValueError(f'length={length}; give the number of iterations or epochs, 1 or more.')
+            raise ValueError(
+                f'length={length}; give the number of iterations or epochs, 1 or more.'
+            )
         if not 0 <= start_factor <= 1:
             raise ValueError(f'start_factor={start_factor}; give a share of the weight, in [0, 1].')
         self.length = length
@@ -34,7 +36,8 @@ class MaskIoULossWarmupHook(Hook):
         without = [type(loss).__name__ for loss in self._losses if not hasattr(loss, 'loss_weight')]
         if without:
             raise ValueError(
-                f'{without[0]} has no loss_weight to warm up. Use a loss of mmdet, or remove the hook.'
+                f'{without[0]} has no loss_weight to warm up. Use a loss of mmdet, '
+                'or remove the hook.'
             )
         self._weights = [loss.loss_weight for loss in self._losses]
 

@@ -1,6 +1,6 @@
 """What the MaskIoU head learns from, and how well, in the training log."""
 
-from typing import Dict, Optional
+from typing import Optional
 
 import torch
 from mmdet.registry import HOOKS
@@ -20,8 +20,8 @@ class MaskIoUMonitorHook(Hook):
     - ``mae``: mean absolute difference of the two;
     - ``correlation``: Pearson's.
 
-    A figure that is undefined (no positive; no spread) is NaN. They reach every log of the runner: console,
-    JSON, TensorBoard. Only sums are kept, so the window's length costs nothing.
+    A figure that is undefined (no positive; no spread) is NaN. They reach every log of the runner:
+    console, JSON, TensorBoard. Only sums are kept, so the window's length costs nothing.
 
     Args:
         interval: iterations; the logger's by default.
@@ -62,7 +62,7 @@ class MaskIoUMonitorHook(Hook):
 
 
 def sum_pairs(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """(7,) sums over pairs, each (R,), from which :func:`summarise` makes its figures; they add up."""
+    """(7,) sums over pairs (R,), which add up and from which :func:`summarise` makes figures."""
     ones = torch.ones_like(target)
     terms = (
         ones,
@@ -76,7 +76,7 @@ def sum_pairs(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return (torch.stack(terms) * weight).sum(1)
 
 
-def summarise(sums: Tensor, iterations: int) -> Dict[str, float]:
+def summarise(sums: Tensor, iterations: int) -> dict[str, float]:
     """Figures of a window from the sums of its pairs."""
     n, *rest = sums.tolist()
     target, prediction, mae, target_sq, prediction_sq, product = (

@@ -1,11 +1,12 @@
 """mmdet's ground-truth masks that show themselves on RoI grids fast.
 
-The host's mask head asks its ground truth for ``crop_and_resize`` of the positives; mmdet's own answer copies
-the whole image once for each of them. The classes here answer from windows cut once a step, and keep the grids
-for the MaskIoU target, which needs the same ones.
+The host's mask head asks its ground truth for ``crop_and_resize`` of the positives; mmdet's own
+answer copies the whole image once for each of them. The classes here answer from windows cut once a
+step, and keep the grids for the MaskIoU target, which needs the same ones.
 """
 
-from typing import Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -24,15 +25,15 @@ from ..geometry import (
 
 
 class RoIMasks:
-    """What bitmaps and polygons share: windows, and the RoIs' ground truth that the mask head asked for last."""
+    """Part of bitmaps and polygons: windows, and what the mask head asked for last."""
 
     windows: MaskWindows
     _asked: Optional[RoIGroundTruth] = None
 
     def take_ground_truth(
-        self, boxes: Tensor, inds: Tensor, size: Tuple[int, int]
+        self, boxes: Tensor, inds: Tensor, size: tuple[int, int]
     ) -> RoIGroundTruth:
-        """Ground truth of the RoIs: what the host's mask head asked for just now, or computed if it did not.
+        """Ground truth of the RoIs: what the mask head just asked for, or computed if it did not.
 
         Args:
             boxes: (R, 4) input pixels.
@@ -40,7 +41,9 @@ class RoIMasks:
             size: (height, width) of the grid.
         """
         if self._asked is None or self._asked.grid.shape != (len(boxes), *size):
-            self.crop_and_resize(boxes.detach().cpu().numpy(), size, inds.cpu().numpy(), boxes.device)
+            self.crop_and_resize(
+                boxes.detach().cpu().numpy(), size, inds.cpu().numpy(), boxes.device
+            )
         asked, self._asked = self._asked, None
         return RoIGroundTruth(*(tensor.to(boxes.device) for tensor in asked))
 
@@ -66,7 +69,7 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
 
 
 class RoIPolygonMasks(RoIMasks, PolygonMasks):
-    """``PolygonMasks`` whose crops, which the parent draws, are kept; coverage is that of their pixels."""
+    """``PolygonMasks`` that keep the crops the parent draws; their coverage is their pixels'."""
 
     def __init__(self, masks: PolygonMasks) -> None:
         super().__init__(masks.masks, masks.height, masks.width)
@@ -84,7 +87,7 @@ class RoIPolygonMasks(RoIMasks, PolygonMasks):
 
 
 def prepare_masks(batch_gt_instances: Sequence[InstanceData], device: torch.device) -> None:
-    """Give a batch masks that are cropped fast, in place; all their pixels go to ``device`` in one transfer."""
+    """Give a batch masks that are cropped fast, in place; one transfer takes them to ``device``."""
     fresh = [gts for gts in batch_gt_instances if not isinstance(gts.masks, RoIMasks)]
     for gts in fresh:
         gts.masks = _roi_masks(gts.masks)
@@ -99,8 +102,8 @@ def _roi_masks(masks: Union[BitmapMasks, PolygonMasks]) -> RoIMasks:
     if isinstance(masks, PolygonMasks):
         return RoIPolygonMasks(masks)
     raise TypeError(
-        f'The ground-truth masks are {type(masks).__name__}; BitmapMasks or PolygonMasks of mmdet are '
-        "expected: load them with dict(type='LoadAnnotations', with_bbox=True, with_mask=True)."
+        f'The ground-truth masks are {type(masks).__name__}; BitmapMasks or PolygonMasks of mmdet '
+        "are expected: load them with dict(type='LoadAnnotations', with_bbox=True, with_mask=True)."
     )
 
 

@@ -1,4 +1,4 @@
-"""The MaskIoU head: from a RoI's feature and its predicted mask, the IoU that mask will have (paper, section 3.2)."""
+"""The MaskIoU head: the IoU a predicted mask will have with the truth (paper, section 3.2)."""
 
 from typing import Optional, Union
 
@@ -23,14 +23,15 @@ DEFAULT_INIT = (
 class MSMaskIoUHead(BaseModule):
     """Predicts the mask IoU of each RoI for each class.
 
-    The mask, as probabilities, is max-pooled to the size of the RoI feature and concatenated to it as one
-    more channel; convolutions (the last one stride 2) and fully connected layers follow. Parameters have
-    the names and shapes of mmdet's ``MaskIoUHead``, so its weights load strictly.
+    The mask, as probabilities, is max-pooled to the size of the RoI feature and concatenated to it
+    as one more channel; convolutions (the last one stride 2) and fully connected layers follow.
+    Parameters have the names and shapes of mmdet's ``MaskIoUHead``, so its weights load strictly.
 
-    ``in_channels``, ``roi_feat_size`` and ``num_classes`` are facts about the host; a RoI head with mask
-    scoring fills them in, and a config need not.
+    ``in_channels``, ``roi_feat_size`` and ``num_classes`` are facts about the host; a RoI head with
+    mask scoring fills them in, and a config need not.
 
-    Shapes: ``R`` RoIs, ``C`` channels, ``S`` side of the RoI feature, ``M`` side of the mask, ``K`` classes.
+    Shapes: ``R`` RoIs, ``C`` channels, ``S`` side of the RoI feature, ``M`` side of the mask, ``K``
+    classes.
 
     Args:
         in_channels: ``C`` of the RoI feature, without the mask's channel.
@@ -41,10 +42,12 @@ class MSMaskIoUHead(BaseModule):
         conv_out_channels: channels of each convolution.
         fc_out_channels: width of each fully connected layer.
         class_agnostic: predict one IoU that serves every class.
-        loss_iou: a registered regression loss; takes prediction and target (R,), ``weight`` and ``avg_factor``.
-        count_zero_targets: learn also from masks that miss their object (IoU 0). The paper's code does not.
-        detach_mask: keep the loss's gradient from reaching the mask head through the mask. The paper's code
-            lets it pass.
+        loss_iou: a registered regression loss; takes prediction and target (R,), ``weight`` and
+            ``avg_factor``.
+        count_zero_targets: learn also from masks that miss their object (IoU 0). The paper's code
+            does not.
+        detach_mask: keep the loss's gradient from reaching the mask head through the mask. The
+            paper's code lets it pass.
         max_rois: RoIs predicted in one forward; more are done in turn, which bounds the memory.
     """
 
@@ -66,7 +69,9 @@ class MSMaskIoUHead(BaseModule):
         init_cfg: OptMultiConfig = DEFAULT_INIT,
     ) -> None:
         super().__init__(init_cfg=_named_layers(init_cfg, convs=num_convs, fcs=num_fcs))
-        _require_sizes(in_channels=in_channels, roi_feat_size=roi_feat_size, num_classes=num_classes)
+        _require_sizes(
+            in_channels=in_channels, roi_feat_size=roi_feat_size, num_classes=num_classes
+        )
         _require_counts(num_convs=num_convs, num_fcs=num_fcs)
         self.roi_feat_size = _pair(roi_feat_size)
         self.num_classes = num_classes
@@ -159,7 +164,7 @@ def _require_counts(**counts) -> None:
 
 
 def _named_layers(init_cfg: OptMultiConfig, **counts) -> OptMultiConfig:
-    """``init_cfg`` without what overrides a list of no layers: mmengine warns about an override that meets nothing."""
+    """``init_cfg`` without the layers there are none of, about which mmengine would warn."""
     if init_cfg is not DEFAULT_INIT:
         return init_cfg
     return [cfg.copy() for cfg in init_cfg if counts.get(cfg['override']['name'], 1)]

@@ -1,12 +1,13 @@
 """The mixin that gives a two-stage RoI head of mmdet its mask score (paper, figure 3).
 
-Training:   host's mask loss  -> RoI features, mask logits -> MaskIoU head -> loss against the MaskIoU target.
-Prediction: host's prediction -> RoI features, mask logits -> MaskIoU head -> s_mask = s_cls * s_iou.
+Training:   host's mask loss  -> RoI features, mask logits -> MaskIoU head -> loss_mask_iou.
+Prediction: host's prediction -> RoI features, mask logits -> MaskIoU head -> s_cls * s_iou.
 
 The host's own results are those it would give without the mixin.
 """
 
-from typing import Dict, List, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Union
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
@@ -18,22 +19,22 @@ from torch.nn.modules.utils import _pair
 
 from ..geometry import RoIGroundTruth, choose_class, mask_iou_target
 from .ground_truth_masks import prepare_masks
-from .mask_forward import MaskForward, observe_mask_head
+from .mask_forward import MaskForward, observe_mask_head, stages
 
 
 class MaskScoringMixin:
     """Put before a RoI head of mmdet: ``class MyScoringHead(MaskScoringMixin, MyRoIHead)``.
 
-    Predictions gain ``mask_ious`` (N,) in [0, 1] and ``mask_scores`` (N,), the product of class score and
-    mask IoU; also for no detections.
+    Predictions gain ``mask_ious`` (N,) in [0, 1] and ``mask_scores`` (N,), the product of class
+    score and mask IoU; also for no detections.
 
     Shapes: ``R`` RoIs of the batch, ``K`` classes, ``M`` side of a mask.
 
     Args:
         mask_iou_head: config of the MaskIoU head; its ``in_channels``, ``roi_feat_size`` and
             ``num_classes`` are the host's and need not be given.
-        rescore_boxes: write the mask scores to ``scores`` as well, as mmdet 3.x's MS R-CNN does; box AP
-            is then that of the mask scores.
+        rescore_boxes: write the mask scores to ``scores`` as well, as mmdet 3.x's MS R-CNN does;
+            box AP is then that of the mask scores.
     """
 
     def __init__(
@@ -59,16 +60,23 @@ class MaskScoringMixin:
         return results
 
     def predict_mask(self, *args, **kwargs) -> InstanceList:
-        """The host's prediction, and ``mask_ious`` and ``mask_scores`` beside it, in the host's order."""
+        """The host's prediction, in its order, with ``mask_ious`` and ``mask_scores``."""
         with observe_mask_head(self.mask_head) as forwards:
             results_list = super().predict_mask(*args, **kwargs)
         self._score(forwards, results_list)
         return results_list
 
+    def mute_host_losses(self) -> None:
+        """From now on compute no loss but the MaskIoU head's, and nothing that only others need."""
+        for mask_head in stages(self.mask_head):
+            mask_head.loss_and_target = lambda *args, **kwargs: dict(loss_mask={})
+        if not self.share_roi_extractor:
+            self.bbox_loss = lambda *args, **kwargs: dict(loss_bbox={}, bbox_feats=None)
+
     def _training_inputs(
         self, x, sampling_results, bbox_feats, batch_gt_instances
-    ) -> Tuple[List[SamplingResult], InstanceList]:
-        """Pick the two out of the arguments of the host's ``mask_loss``; cascades have others before them."""
+    ) -> tuple[list[SamplingResult], InstanceList]:
+        """Two of the arguments of the host's ``mask_loss``; a cascade's has others before them."""
         return sampling_results, batch_gt_instances
 
     def _mask_iou_loss(
@@ -76,7 +84,7 @@ class MaskScoringMixin:
         forward: MaskForward,
         sampling_results: Sequence[SamplingResult],
         batch_gt_instances: InstanceList,
-    ) -> Dict[str, Tensor]:
+    ) -> dict[str, Tensor]:
         labels = torch.cat([res.pos_gt_labels for res in sampling_results])
         mask_probs = choose_class(forward.mask_logits, labels).sigmoid()
         ground_truth = _positives_ground_truth(
@@ -101,21 +109,21 @@ class MaskScoringMixin:
                 results.scores = results.mask_scores
 
     def _emitted_mask_probs(self, forwards: Sequence[MaskForward], labels: Tensor) -> Tensor:
-        """(R, M, M) probability of the masks the host emits: the mean over its mask heads, one or one a stage."""
+        """(R, M, M) probability of what the host emits: its mask head's, or the mean of stages."""
         stages = [choose_class(forward.mask_logits, labels).sigmoid() for forward in forwards]
         return torch.stack(stages).mean(0)
 
 
-def host_sizes(roi_head: nn.Module) -> Dict[str, Union[int, Tuple[int, int]]]:
-    """What the MaskIoU head has to know of its host: feature channels and size, number of classes."""
-    extractor = _last(roi_head.mask_roi_extractor)
+def host_sizes(roi_head: nn.Module) -> dict[str, Union[int, tuple[int, int]]]:
+    """What the MaskIoU head has to know of its host: feature channels and size, and classes."""
+    extractor = stages(roi_head.mask_roi_extractor)[-1]
     feats = torch.zeros(1, extractor.out_channels, *extractor.roi_layers[0].output_size)
     if roi_head.with_shared_head:
         feats = _eval_forward(roi_head.shared_head, feats)
     return dict(
         in_channels=feats.size(1),
         roi_feat_size=tuple(feats.shape[2:]),
-        num_classes=_last(roi_head.bbox_head).num_classes,
+        num_classes=stages(roi_head.bbox_head)[-1].num_classes,
     )
 
 
@@ -141,15 +149,10 @@ def _with_host_sizes(mask_iou_head: ConfigType, sizes: dict) -> dict:
     return {**mask_iou_head, **sizes}
 
 
-def _last(module: nn.Module) -> nn.Module:
-    """The head of the last stage of a cascade, or the only one."""
-    return module[-1] if isinstance(module, nn.ModuleList) else module
-
-
 def _positives_ground_truth(
     sampling_results: Sequence[SamplingResult],
     batch_gt_instances: InstanceList,
-    size: Tuple[int, int],
+    size: tuple[int, int],
 ) -> RoIGroundTruth:
     """Ground truth of all positives of the batch, image after image, as the host orders them."""
     images = [

@@ -1,6 +1,6 @@
 """The hosts: mmdet's RoI heads with mask scoring, registered under ``MS`` + the host's name."""
 
-from typing import Optional, Tuple
+from typing import Optional
 
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
@@ -20,14 +20,14 @@ class MSRoIHead(MaskScoringMixin, StandardRoIHead):
 
     def forward(
         self,
-        x: Tuple[Tensor],
+        x: tuple[Tensor],
         rpn_results_list: InstanceList,
         batch_data_samples: Optional[SampleList] = None,
-    ) -> Tuple[Tensor, ...]:
+    ) -> tuple[Tensor, ...]:
         """The host's outputs without post-processing, and the predicted mask IoU (R, K) after them.
 
-        The host takes the mask branch to the first 100 RoIs it is given. It is given one image at a time
-        here, so that these are the first 100 of each image, not of the batch.
+        The host takes the mask branch to the first 100 RoIs it is given. It is given one image at a
+        time here, so that these are the first 100 of each image, not of the batch.
         """
         images = [
             self._forward_image(tuple(level[i : i + 1] for level in x), rpn_results)
@@ -35,7 +35,7 @@ class MSRoIHead(MaskScoringMixin, StandardRoIHead):
         ]
         return tuple(torch.cat(outputs) for outputs in zip(*images))
 
-    def _forward_image(self, x: Tuple[Tensor], rpn_results) -> Tuple[Tensor, ...]:
+    def _forward_image(self, x: tuple[Tensor], rpn_results) -> tuple[Tensor, ...]:
         with observe_mask_head(self.mask_head) as forwards:
             outputs = super().forward(x, [rpn_results])
         roi_feats, mask_logits = forwards[-1]

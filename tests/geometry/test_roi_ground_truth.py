@@ -13,9 +13,9 @@ HEIGHT, WIDTH = 24, 36
 def overlap(edges_from, edges_to, length):
     """(R, length) share of each pixel of a line that lies in [from, to]."""
     pixel = np.arange(length)
-    return (
-        np.minimum(edges_to[:, None], pixel + 1) - np.maximum(edges_from[:, None], pixel)
-    ).clip(0)
+    return (np.minimum(edges_to[:, None], pixel + 1) - np.maximum(edges_from[:, None], pixel)).clip(
+        0
+    )
 
 
 def brute_force_coverage(masks, boxes, inds):

@@ -13,9 +13,7 @@ def mmcv_roi_align(page, slot, boxes, size):
     return roi_align(page[:, None].float(), rois, size, 1.0, 0, 'avg', True)[:, 0]
 
 
-@given(
-    st.integers(0, 2**32 - 1), st.integers(0, 6), st.sampled_from([(28, 28), (14, 7), (1, 1)])
-)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.sampled_from([(28, 28), (14, 7), (1, 1)]))
 def test_is_mmcvs_roi_align(seed, rois, size):
     rng = np.random.default_rng(seed)
     page = torch.from_numpy(rng.random((3, 19, 33)) > rng.random())

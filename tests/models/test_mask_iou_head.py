@@ -29,7 +29,9 @@ def test_loads_mmdets_weights_and_predicts_the_same(size):
     ours = MSMaskIoUHead(in_channels=256, roi_feat_size=size, num_classes=80)
     ours.load_state_dict(stock.state_dict(), strict=True)
     feats, logits = torch.randn(3, 256, size, size), torch.randn(3, 2 * size, 2 * size)
-    torch.testing.assert_close(ours(feats, logits.sigmoid()), stock(feats, logits), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        ours(feats, logits.sigmoid()), stock(feats, logits), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize('roi_feat_size', [14, 7, (7, 14), 1])
@@ -136,7 +138,8 @@ def test_any_registered_regression_loss(loss):
     head = small_head(loss_iou=dict(type=loss))
     ious = head(torch.randn(2, 4, 14, 14), torch.rand(2, 28, 28))
     value = head.loss(ious, torch.tensor([0, 1]), target([0.4, 0.8]))['loss_mask_iou']
-    assert value.shape == () and value.item() > 0
+    assert value.shape == ()
+    assert value.item() > 0
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
@@ -150,7 +153,7 @@ def test_under_autocast_it_predicts_floats_near_those_of_full_precision(dtype):
 
 
 def test_says_which_sizes_it_lacks():
-    with pytest.raises(ValueError, match='needs in_channels, num_classes.*MSMaskIoUHead'):
+    with pytest.raises(ValueError, match=r'needs in_channels, num_classes.*MSMaskIoUHead'):
         MSMaskIoUHead(roi_feat_size=14)
 
 

@@ -49,7 +49,8 @@ def test_predictions_are_the_hosts_to_the_bit(batch):
 def test_mask_scores_are_class_score_times_iou(model, batch):
     for results in predict(model, batch):
         assert results.mask_ious.shape == results.scores.shape
-        assert results.mask_ious.min() >= 0 and results.mask_ious.max() <= 1
+        assert results.mask_ious.min() >= 0
+        assert results.mask_ious.max() <= 1
         assert results.mask_ious.unique().numel() > 1
         assert torch.equal(results.mask_scores, results.scores * results.mask_ious)
 
@@ -178,7 +179,9 @@ def test_polygons_train_as_in_the_host(batch):
 def test_other_masks_are_refused_with_what_to_do(model, batch):
     images, samples = copy.deepcopy(batch)
     samples[0].gt_instances.masks = torch.zeros(3, 96, 128)
-    with pytest.raises(TypeError, match='masks are Tensor; BitmapMasks or PolygonMasks.*with_mask'):
+    with pytest.raises(
+        TypeError, match=r'masks are Tensor; BitmapMasks or PolygonMasks.*with_mask'
+    ):
         model.train().loss(images, samples)
 
 
@@ -216,7 +219,12 @@ def c4_model():
     """Mask R-CNN with a shared head (C4), whose RoI features have 2048 channels and 7 x 7 cells."""
     cfg = tiny_model_cfg()
     cfg.backbone.update(
-        depth=50, base_channels=64, num_stages=3, out_indices=(2,), strides=(1, 2, 2), dilations=(1, 1, 1)
+        depth=50,
+        base_channels=64,
+        num_stages=3,
+        out_indices=(2,),
+        strides=(1, 2, 2),
+        dilations=(1, 1, 1),
     )
     cfg.neck = None
     cfg.rpn_head.anchor_generator = dict(
@@ -316,5 +324,7 @@ def test_sizes_that_agree_with_the_host_may_be_given(size):
 def test_a_host_without_a_mask_branch_is_refused():
     cfg = tiny_model_cfg()
     cfg.roi_head.mask_head = None
-    with pytest.raises(ValueError, match='MSRoIHead scores masks, but the model has no mask branch'):
+    with pytest.raises(
+        ValueError, match='MSRoIHead scores masks, but the model has no mask branch'
+    ):
         MODELS.build(cfg)
