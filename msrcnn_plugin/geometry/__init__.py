@@ -8,16 +8,20 @@ Boxes are (x1, y1, x2, y2) in input pixels: pixel (i, j) covers [j, j + 1] x [i,
 from .class_choice import choose_class
 from .mask_iou import MaskIoUTarget, mask_iou_target
 from .mask_windows import MaskWindows, cut_windows, upload_windows
-from .roi_ground_truth import RoIGroundTruth, mask_coverage, masks_on_grid
+from .polygon_coverage import polygon_coverage, polygon_shapes
+from .roi_ground_truth import RoIGroundTruth, clip_boxes, mask_coverage, masks_on_grid
 
 __all__ = [
     'MaskIoUTarget',
     'MaskWindows',
     'RoIGroundTruth',
     'choose_class',
+    'clip_boxes',
     'cut_windows',
     'mask_coverage',
     'mask_iou_target',
     'masks_on_grid',
+    'polygon_coverage',
+    'polygon_shapes',
     'upload_windows',
 ]

@@ -15,19 +15,20 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..geometry import (
-    MaskWindows,
     RoIGroundTruth,
+    clip_boxes,
     cut_windows,
     mask_coverage,
     masks_on_grid,
+    polygon_coverage,
+    polygon_shapes,
     upload_windows,
 )
 
 
 class RoIMasks:
-    """Part of bitmaps and polygons: windows, and what the mask head asked for last."""
+    """Part of bitmaps and polygons: they keep what the host's mask head asked for last."""
 
-    windows: MaskWindows
     _asked: Optional[RoIGroundTruth] = None
 
     def take_ground_truth(
@@ -41,14 +42,11 @@ class RoIMasks:
             size: (height, width) of the grid.
         """
         if self._asked is None or self._asked.grid.shape != (len(boxes), *size):
-            self.crop_and_resize(
-                boxes.detach().cpu().numpy(), size, inds.cpu().numpy(), boxes.device
-            )
+            height, width = self.height, self.width
+            clipped = clip_boxes(boxes.detach().cpu(), (height, width)).numpy()
+            self.crop_and_resize(clipped, size, inds.cpu().numpy(), boxes.device)
         asked, self._asked = self._asked, None
         return RoIGroundTruth(*(tensor.to(boxes.device) for tensor in asked))
-
-    def _remember(self, grid: Tensor, boxes: Tensor, inds: Tensor) -> None:
-        self._asked = RoIGroundTruth(grid, *mask_coverage(self.windows, boxes, inds))
 
 
 class RoIBitmapMasks(RoIMasks, BitmapMasks):
@@ -64,16 +62,16 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
         """As the parent, which indexes whole masks by ``inds`` before it crops them."""
         boxes, inds = _tensor(bboxes), _tensor(inds)
         grid = masks_on_grid(self.windows, boxes, inds, tuple(out_shape))
-        self._remember(grid, boxes, inds)
+        self._asked = RoIGroundTruth(grid, *mask_coverage(self.windows, boxes, inds))
         return BitmapMasks((grid >= 0.5 if binarize else grid).cpu().numpy(), *out_shape)
 
 
 class RoIPolygonMasks(RoIMasks, PolygonMasks):
-    """``PolygonMasks`` that keep the crops the parent draws; their coverage is their pixels'."""
+    """``PolygonMasks`` that keep the crops the parent draws; their coverage is the outlines'."""
 
     def __init__(self, masks: PolygonMasks) -> None:
         super().__init__(masks.masks, masks.height, masks.width)
-        self.windows = cut_windows(self.to_ndarray())
+        self.shapes = polygon_shapes(self.masks, (self.height, self.width))
 
     def crop_and_resize(
         self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
@@ -82,7 +80,8 @@ class RoIPolygonMasks(RoIMasks, PolygonMasks):
         crops = super().crop_and_resize(bboxes, out_shape, inds, device, interpolation, binarize)
         crops = crops.to_bitmap()
         grid = torch.from_numpy(crops.masks).to(device, torch.float32)
-        self._remember(grid, _tensor(bboxes), _tensor(inds))
+        coverage = polygon_coverage(self.shapes, bboxes, inds)
+        self._asked = RoIGroundTruth(grid, *(tensor.to(device) for tensor in coverage))
         return crops
 
 
@@ -91,9 +90,10 @@ def prepare_masks(batch_gt_instances: Sequence[InstanceData], device: torch.devi
     fresh = [gts for gts in batch_gt_instances if not isinstance(gts.masks, RoIMasks)]
     for gts in fresh:
         gts.masks = _roi_masks(gts.masks)
-    windows = upload_windows([gts.masks.windows for gts in fresh], device)
-    for gts, uploaded in zip(fresh, windows):
-        gts.masks.windows = uploaded
+    bitmaps = [gts.masks for gts in fresh if isinstance(gts.masks, RoIBitmapMasks)]
+    windows = upload_windows([masks.windows for masks in bitmaps], device)
+    for masks, uploaded in zip(bitmaps, windows):
+        masks.windows = uploaded
 
 
 def _roi_masks(masks: Union[BitmapMasks, PolygonMasks]) -> RoIMasks:
