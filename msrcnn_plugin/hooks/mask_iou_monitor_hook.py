@@ -34,9 +34,10 @@ class MaskIoUMonitorHook(Hook):
         if interval < 1:
             raise ValueError(f'interval={interval}; give a number of iterations, 1 or more.')
         self.interval = interval
-        self._sums: Optional[Tensor] = None
 
     def before_train(self, runner) -> None:
+        self._sums: Optional[Tensor] = None
+        self._iterations = 0
         # The loss module sees just what is learned: prediction, target, and which of them count.
         self._handles = [
             head.loss_iou.register_forward_hook(self._observe, with_kwargs=True)
@@ -44,12 +45,14 @@ class MaskIoUMonitorHook(Hook):
         ]
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        self._iterations += 1
         if not self.every_n_train_iters(runner, self.interval) or self._sums is None:
             return
-        sums, self._sums = self._sums, None
-        all_reduce(sums)
-        for name, value in summarise(sums, self.interval).items():
+        all_reduce(self._sums)
+        # The first window of a resumed run may be shorter than the others.
+        for name, value in summarise(self._sums, self._iterations).items():
             runner.message_hub.update_scalar(f'train/mask_iou_{name}', value)
+        self._sums, self._iterations = None, 0
 
     def after_train(self, runner) -> None:
         for handle in self._handles:
@@ -84,7 +87,7 @@ def summarise(sums: Tensor, iterations: int) -> dict[str, float]:
     )
     spread = (target_sq - target**2) * (prediction_sq - prediction**2)
     # Below this the spread is what rounding left of none.
-    correlation = (product - target * prediction) / spread**0.5 if spread > 1e-20 else float('nan')
+    correlation = (product - target * prediction) / spread**0.5 if spread > 1e-15 else float('nan')
     return dict(
         positives=n / iterations,
         target=target,

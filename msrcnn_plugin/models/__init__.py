@@ -2,6 +2,6 @@
 
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
-from .roi_heads import MSRoIHead
+from .roi_heads import MSCascadeRoIHead, MSHTCRoIHead, MSRoIHead
 
-__all__ = ['MSMaskIoUHead', 'MSRoIHead', 'MaskScoringMixin']
+__all__ = ['MSCascadeRoIHead', 'MSHTCRoIHead', 'MSMaskIoUHead', 'MSRoIHead', 'MaskScoringMixin']

@@ -67,11 +67,11 @@ class MaskScoringMixin:
         return results_list
 
     def mute_host_losses(self) -> None:
-        """From now on compute no loss but the MaskIoU head's, and nothing that only others need."""
+        """From now on give no loss but the MaskIoU head's."""
+        bbox_loss = self.bbox_loss
+        self.bbox_loss = lambda *args, **kwargs: {**bbox_loss(*args, **kwargs), 'loss_bbox': {}}
         for mask_head in stages(self.mask_head):
             mask_head.loss_and_target = lambda *args, **kwargs: dict(loss_mask={})
-        if not self.share_roi_extractor:
-            self.bbox_loss = lambda *args, **kwargs: dict(loss_bbox={}, bbox_feats=None)
 
     def _training_inputs(
         self, x, sampling_results, bbox_feats, batch_gt_instances

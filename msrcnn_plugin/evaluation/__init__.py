@@ -1,0 +1,31 @@
+"""What the score of a mask is worth: rankings, error and calibration of the predicted MaskIoU."""
+
+from .calibration import (
+    IoUError,
+    ReliabilityCurve,
+    expected_calibration_error,
+    iou_error,
+    reliability_curve,
+)
+from .mask_scoring_metric import MaskScoringMetric
+from .matching import Overlaps, pairwise_mask_iou, true_mask_iou
+from .pairs import MaskScoringPairs
+from .rankings import RankedAP, rank_masks
+from .result import MaskScoringResult, ScopeFigures
+
+__all__ = [
+    'IoUError',
+    'MaskScoringMetric',
+    'MaskScoringPairs',
+    'MaskScoringResult',
+    'Overlaps',
+    'RankedAP',
+    'ReliabilityCurve',
+    'ScopeFigures',
+    'expected_calibration_error',
+    'iou_error',
+    'pairwise_mask_iou',
+    'rank_masks',
+    'reliability_curve',
+    'true_mask_iou',
+]

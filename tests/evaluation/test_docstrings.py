@@ -1,0 +1,14 @@
+"""The examples in the docstrings are true."""
+
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize('name', ['assignment', 'calibration', 'matching', 'rankings'])
+def test_examples(name):
+    module = importlib.import_module(f'msrcnn_plugin.evaluation.{name}')
+    result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert result.attempted
+    assert not result.failed

@@ -1,0 +1,364 @@
+import io
+import os
+import pickle
+import zipfile
+from collections import Counter, deque
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import Runner, load_checkpoint
+from torch.utils.data import Dataset
+
+from msrcnn_plugin import compat
+
+MMDET = compat.HOST[3]
+
+
+class Line(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+
+    def forward(self, x, mode):
+        return {'loss': (self.weight * torch.stack(x)).mean()}
+
+
+class Ones(Dataset):
+    def __init__(self):
+        self.metainfo = {'classes': ('one',)}
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return {'x': torch.ones(2)}
+
+
+def runner(work_dir, epochs, **settings):
+    return Runner(
+        Line(),
+        str(work_dir),
+        train_dataloader=dict(dataset=Ones(), batch_size=1, sampler=dict(type='DefaultSampler')),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
+        param_scheduler=dict(type='LinearLR', by_epoch=False, end=2),
+        experiment_name=f'{work_dir.name}_{epochs}',
+        **settings,
+    )
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A checkpoint of a real run of two iterations."""
+    work_dir = tmp_path_factory.mktemp('run')
+    runner(work_dir, epochs=1).train()
+    return work_dir / 'epoch_1.pth'
+
+
+def saved(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    file.seek(0)
+    return file
+
+
+def with_pickle(file, change):
+    """The checkpoint file with its pickle put through ``change``."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(changed, 'w') as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, change(content) if name.endswith('data.pkl') else content)
+    changed.seek(0)
+    return changed
+
+
+def crafted(instructions):
+    """A checkpoint whose pickle is exactly these instructions (protocol 2, as torch writes it)."""
+    return with_pickle(saved({}), lambda _: b'\x80\x02' + instructions + b'.')
+
+
+class Calls:
+    """Pickles as the call of a function with arguments."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+# --- versions
+
+
+@pytest.mark.parametrize(
+    ('lower', 'higher'),
+    [('3.9', '3.10'), ('3.0.0rc6', '3.0.0'), ('2.11.0', '2.11.1'), ('2.1.0', '2.13.0+cpu')],
+)
+def test_versions_compare_by_number_and_a_candidate_precedes_its_release(lower, higher):
+    assert compat.version_key(lower) < compat.version_key(higher)
+
+
+def test_a_local_part_does_not_count():
+    assert compat.version_key('2.11.0+cu130') == compat.version_key('2.11')
+
+
+def test_what_is_no_version_is_named():
+    with pytest.raises(ValueError, match="not a version: 'unknown'"):
+        compat.version_key('unknown')
+
+
+@pytest.mark.parametrize(
+    ('version', 'fits'),
+    [('2.28.2', False), ('3.0.0rc6', False), ('3.0.0', True), ('3.3.0', True), ('4.0.0', False)],
+)
+def test_mmdet_from_3_to_4_fits(version, fits):
+    assert MMDET.accepts(version) is fits
+
+
+def test_the_environment_of_the_tests_is_fit():
+    assert compat.host_faults() == []
+    compat.require_host()
+
+
+def fake_distributions(monkeypatch, versions):
+    def version(name):
+        if name not in versions:
+            raise compat.metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(compat.metadata, 'version', version)
+    # Without metadata a module on the path still counts; here nothing else is to be found.
+    monkeypatch.setattr(compat.importlib, 'import_module', missing_module)
+
+
+def missing_module(name):
+    raise ModuleNotFoundError(f'No module named {name!r}')
+
+
+UPSTREAM = {'torch': '2.11.0+cu130', 'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
+ONEDL = {
+    'torch': '2.13.0',
+    'onedl-mmengine': '0.10.12',
+    'onedl-mmcv': '2.3.6',
+    'onedl-mmdetection': '3.5.1',
+}
+
+
+@pytest.mark.parametrize('versions', [UPSTREAM, ONEDL], ids=['upstream', 'onedl'])
+def test_upstream_and_onedl_fit(monkeypatch, versions):
+    fake_distributions(monkeypatch, versions)
+    assert [compat.version_fault(package) for package in compat.HOST] == [None] * 4
+
+
+def test_one_import_error_names_everything_missing_and_how_to_mend_it(monkeypatch):
+    fake_distributions(monkeypatch, {'torch': '2.11.0', 'mmcv': '1.7.2', 'mmengine': '0.10.7'})
+    with pytest.raises(ImportError) as raised:
+        compat.require_host()
+    message = str(raised.value)
+    assert 'mmdet is not installed; expected mmdet >=3.0,<4' in message
+    assert "pip install 'mmdet>=3.0,<4'" in message
+    assert 'mmcv is 1.7.2; expected mmcv >=2.0,<3' in message
+    assert 'mmcv==2.1.0' in message
+    assert 'mmengine' not in message.split('`python -m msrcnn_plugin.doctor`')[0].replace(
+        'mmcv', ''
+    )
+
+
+def test_upstream_and_fork_together_are_a_fault(monkeypatch):
+    fake_distributions(monkeypatch, {**UPSTREAM, 'onedl-mmdetection': '3.5.1'})
+    fault = compat.version_fault(MMDET)
+    assert 'mmdet and onedl-mmdetection both install mmdet' in fault.what
+    assert fault.mend.startswith('pip uninstall -y mmdet onedl-mmdetection && ')
+
+
+def test_a_source_tree_without_metadata_counts_by_its_own_version(monkeypatch):
+    fake_distributions(monkeypatch, {})
+    tree = type('module', (), {'__version__': '3.1.0'})
+    monkeypatch.setattr(compat.importlib, 'import_module', lambda name: tree)
+    assert compat.installed_versions(MMDET) == {'mmdet': '3.1.0'}
+    assert compat.version_fault(MMDET) is None
+
+
+def test_operators_built_for_another_torch_are_reported_in_their_own_words(monkeypatch):
+    fake_distributions(monkeypatch, UPSTREAM)
+
+    def load(name):
+        if name == 'mmcv.ops':
+            raise ImportError('mmcv/_ext.so: undefined symbol: _ZNK3c10\nmore')
+
+    monkeypatch.setattr(compat.importlib, 'import_module', load)
+    (fault,) = compat.host_faults()
+    assert fault.what.endswith('ImportError: mmcv/_ext.so: undefined symbol: _ZNK3c10')
+    assert fault.mend == compat.MEND_MMCV
+
+
+@pytest.mark.parametrize(('torch_version', 'series'), [('2.11.0+cpu', '0.26'), ('2.8.0', '0.23')])
+def test_torchvision_is_named_by_the_torch_it_belongs_to(torch_version, series):
+    assert f"'torchvision=={series}.*'" in compat.mend_torchvision(torch_version)
+
+
+# --- mmengine's own checkpoints
+
+
+def test_a_real_checkpoint_loads_with_weights_only(trained):
+    content = torch.load(trained, weights_only=True)
+    losses = content['message_hub']['log_scalars']['train/loss']
+    assert isinstance(losses, HistoryBuffer)
+    assert type(losses.data[0]) is np.ndarray
+    assert losses.mean() == pytest.approx(losses.data[0].mean())
+    assert len(losses.data[0]) == 2
+
+
+def test_without_the_declaration_it_does_not(trained):
+    declared = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        with pytest.raises(pickle.UnpicklingError, match='HistoryBuffer'):
+            torch.load(trained)
+    finally:
+        torch.serialization.add_safe_globals(declared)
+
+
+def test_mmengine_loads_it(trained):
+    model = Line()
+    with torch.no_grad():
+        model.weight.zero_()
+    load_checkpoint(model, str(trained), map_location='cpu')
+    assert model.weight.abs().sum() > 0
+
+
+def test_mmengine_resumes_from_it(trained, tmp_path):
+    resumed = runner(tmp_path, epochs=2, load_from=str(trained), resume=True)
+    resumed.train()
+    assert resumed.iter == 4
+    assert len(resumed.message_hub.get_scalar('train/loss').data[0]) == 4
+
+
+@pytest.mark.parametrize('code', compat.PLAIN_DTYPES)
+def test_arrays_and_scalars_of_plain_numbers_come_back(code):
+    array = np.array([[0, 1], [1, 0]], dtype=code)
+    back = torch.load(saved({'array': array, 'scalar': array[0, 1]}))
+    np.testing.assert_array_equal(back['array'], array)
+    assert back['array'].dtype == array.dtype
+    assert back['scalar'] == array[0, 1]
+    assert type(back['scalar']) is type(array[0, 1])
+
+
+@pytest.mark.parametrize('module', [b'numpy.core.multiarray', b'numpy._core.multiarray'])
+def test_files_of_numpy_1_and_2_both_load(module):
+    content = {'array': np.arange(3.0), 'scalar': np.float64(4)}
+    written_by = np.float64(0).__reduce__()[0].__module__.encode()
+    file = with_pickle(saved(content), lambda pickled: pickled.replace(written_by, module))
+    back = torch.load(file)
+    np.testing.assert_array_equal(back['array'], content['array'])
+    assert back['scalar'] == 4
+
+
+# --- and nothing else
+
+
+@pytest.mark.parametrize('name', compat.HISTORY_STATISTICS)
+def test_the_four_statistics_are_granted(name):
+    assert compat.granted_getattr(HistoryBuffer, name) is getattr(HistoryBuffer, name)
+
+
+@pytest.mark.parametrize(
+    ('owner', 'name'),
+    [(HistoryBuffer, '__init__'), (HistoryBuffer, 'update'), (os, 'system'), (np, 'min')],
+)
+def test_any_other_attribute_is_refused(owner, name):
+    with pytest.raises(compat.UnsafeCheckpointError, match='only getattr of HistoryBuffer'):
+        compat.granted_getattr(owner, name)
+
+
+def test_a_pickle_that_climbs_by_getattr_is_refused_and_runs_nothing(tmp_path):
+    """getattr(getattr(HistoryBuffer.mean, '__globals__'), …) would reach any module."""
+    attack = (
+        b'c__builtin__\ngetattr\n(cmmengine.logging.history_buffer\nHistoryBuffer\n'
+        b'X\x08\x00\x00\x00__init__tR'
+    )
+    with pytest.raises(compat.UnsafeCheckpointError, match='__init__'):
+        torch.load(crafted(attack))
+
+
+def test_os_system_is_refused_and_runs_nothing(tmp_path):
+    mark = tmp_path / 'ran'
+    with pytest.raises(pickle.UnpicklingError, match='posix'):
+        torch.load(saved(Calls(os.system, f'touch {mark}')))
+    assert not mark.exists()
+
+
+def test_a_granted_method_cannot_be_called():
+    attack = (
+        b'c__builtin__\ngetattr\n(cmmengine.logging.history_buffer\nHistoryBuffer\n'
+        b'X\x04\x00\x00\x00meantR)R'
+    )
+    with pytest.raises(pickle.UnpicklingError, match='unrecognized function'):
+        torch.load(crafted(attack))
+
+
+def test_an_array_over_bytes_of_the_file_is_refused():
+    """As objects, the bytes would be pointers: `numpy.ndarray` may not be called by name."""
+    with pytest.raises(compat.UnsafeCheckpointError, match='ndarray'):
+        torch.load(saved(Calls(np.ndarray, (1,), 'O', b'\x01' * 8)))
+
+
+def test_nor_can_one_be_made_past_its_call():
+    """The instruction NEWOBJ asks for `ndarray.__new__` instead of calling `ndarray`."""
+    with pytest.raises(TypeError):
+        torch.load(crafted(b'cnumpy\nndarray\n(K\x01\x85X\x01\x00\x00\x00Ot\x81'))
+
+
+@pytest.mark.parametrize('dtype', ['O', 'U4', 'M8[s]', [('a', 'f8')]], ids=str)
+def test_a_dtype_other_than_plain_numbers_is_refused(dtype):
+    with pytest.raises(compat.UnsafeCheckpointError, match='plain number type'):
+        torch.load(saved(Calls(np.dtype, dtype)))
+
+
+def test_a_dtype_takes_no_flags_from_the_file():
+    """A float64 with an object's flags would have its numbers followed as pointers."""
+    state = (3, '<', None, None, None, 400, -1, 63)
+
+    class Forged:
+        def __reduce__(self):
+            return np.dtype, ('f8', False, True), state
+
+    dtype = torch.load(saved(Forged()))
+    assert dtype == np.dtype('f8')
+    assert (dtype.itemsize, dtype.hasobject) == (8, False)
+
+
+@pytest.mark.parametrize(
+    ('foreign', 'name'),
+    [(deque([1]), 'collections.deque'), (Ones(), 'Ones')],
+    ids=['deque', 'class'],
+)
+def test_a_foreign_type_is_refused_by_name_with_what_to_do(foreign, name):
+    with pytest.raises(pickle.UnpicklingError, match=name) as raised:
+        torch.load(saved({'meta': foreign}))
+    assert 'add_safe_globals' in str(raised.value)
+    assert 'trust' in str(raised.value)
+
+
+def test_the_real_getattr_is_not_on_the_list():
+    entries = torch.serialization.get_safe_globals()
+    functions = [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
+    assert getattr not in functions
+    assert compat.granted_getattr in functions
+
+
+def test_weights_and_counters_load_as_before():
+    content = {'state_dict': {'w': torch.ones(2)}, 'count': Counter('aab')}
+    back = torch.load(saved(content))
+    assert torch.equal(back['state_dict']['w'], torch.ones(2))
+    assert back['count'] == Counter('aab')
+
+
+def test_an_older_torch_is_left_alone(monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.5.1')
+    monkeypatch.delattr(torch.serialization, 'add_safe_globals')
+    assert compat.allow_own_checkpoints() is None

@@ -1,0 +1,9 @@
+"""What `tools/benchmark.py` is made of.
+
+scene      ground truth and proposals like those of COCO training
+models     the three heads and models, with the same weights
+suites     what is timed: sections of cases
+measuring  interleaved rounds, peak memory, medians and ratios
+goals      what is to be reached, against what was
+tables     the same for people
+"""
