@@ -11,7 +11,15 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['msrcnn_plugin', 'msrcnn_plugin.*']),
     python_requires='>=3.9',
-    install_requires=['torch>=2.1', 'torchvision', 'numpy', 'scipy', 'matplotlib', 'pycocotools'],
+    install_requires=[
+        'torch>=2.1',
+        'torchvision',
+        'numpy',
+        'scipy',
+        'matplotlib',
+        'pycocotools',
+        'shapely>=2',
+    ],
     extras_require={
         'openmmlab': ['mmdet>=3.0,<4', 'mmcv>=2.0,<2.2', 'mmengine>=0.10,<1'],
         'onedl': ['onedl-mmdetection>=3.4,<4', 'onedl-mmcv>=2.3,<3', 'onedl-mmengine>=0.10.8,<1'],

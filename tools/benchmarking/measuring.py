@@ -23,8 +23,9 @@ def interleave(cases, scene, rounds, device, after_call=lambda: None):
     """
     names = list(cases)
     seconds, peaks = {name: [] for name in names}, {name: [] for name in names}
+    gc.collect()
+    gc.freeze()  # what is there now need not be searched after each round
     for number in range(rounds + 1):
-        gc.collect()
         first = number % len(names)
         for name in names[first:] + names[:first]:
             elapsed, peak = timed_call(cases[name], scene, device)
@@ -32,6 +33,8 @@ def interleave(cases, scene, rounds, device, after_call=lambda: None):
                 seconds[name].append(elapsed)
                 peaks[name].append(peak)
             after_call()
+        gc.collect()
+    gc.unfreeze()
     cuda = device == 'cuda'
     return {name: (seconds[name], max(peaks[name]) if cuda else None) for name in names}
 

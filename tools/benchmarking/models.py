@@ -6,6 +6,7 @@ ms_rcnn    mmdet's Mask Scoring R-CNN
 plugin     this repository's
 """
 
+import copy
 import functools
 
 import torch
@@ -67,13 +68,18 @@ def _build(part, case, positives, small):
 
 def model_config(case, positives=128, small=False):
     """mmdet's Mask R-CNN R50-FPN with the RoI head of ``case``; ``small``: narrow all over."""
-    cfg = get_config(CONFIG).model
+    cfg = copy.deepcopy(_config().model)
     cfg.backbone.init_cfg = None  # nothing is downloaded; weights have no say in speed
     cfg.roi_head.update(ROI_HEADS[case])
     cfg.train_cfg.rcnn.mask_thr_binary = 0.5  # which the stock MaskIoU head reads there
     sampler = cfg.train_cfg.rcnn.sampler
     sampler.num = round(positives / sampler.pos_fraction)
     return _narrow(cfg) if small else cfg
+
+
+@functools.lru_cache(maxsize=1)
+def _config():
+    return get_config(CONFIG)
 
 
 def _narrow(cfg):
