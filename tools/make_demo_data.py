@@ -181,7 +181,7 @@ def background(rng, size):
     """Empty canvas: one dull colour, uneven at three scales."""
     canvas = np.ones((size, size, 3), np.float32)
     canvas *= colour(rng.uniform(0, 360), rng.uniform(0.05, 0.35), rng.uniform(0.25, 0.8))
-    for cell, strength in ((size / 3, 0.10), (size / 12, 0.06), (size / 50, 0.04)):
+    for cell, strength in ((size / 3, 0.08), (size / 12, 0.05), (size / 50, 0.03)):
         canvas *= 1 + strength * smooth_noise(rng, size, size, cell)[..., None]
     return canvas
 
@@ -189,7 +189,7 @@ def background(rng, size):
 def degrade(canvas, rng):
     """What a camera does to the scene: uneven light, blur, noise, 8 bits; returns uint8."""
     size = canvas.shape[0]
-    light = np.exp(0.18 * smooth_noise(rng, size, size, size / 2)) * rng.uniform(0.75, 1.2)
+    light = np.exp(0.15 * smooth_noise(rng, size, size, size / 2)) * rng.uniform(0.75, 1.2)
     tint = rng.uniform(0.92, 1.08, 3)
     image = np.clip(canvas * light[..., None] * tint, 0, None)
     if rng.random() < 0.5:
