@@ -56,7 +56,9 @@ def cut_windows(masks: np.ndarray) -> MaskWindows:
         x, y = origin[members].T.numpy()
         # A view of every window of that size, from which the wanted ones are copied row by row.
         every_window = sliding_window_view(masks, (window_h, window_w), axis=(1, 2))
-        pages.append(torch.from_numpy(every_window[members.numpy(), y, x] != 0))
+        chosen = every_window[members.numpy(), y, x] != 0
+        # Masks decoded from RLE lie column by column, and so would what is cut from them.
+        pages.append(torch.from_numpy(np.ascontiguousarray(chosen)))
     return MaskWindows(tuple(pages), page, slot, origin, (height, width))
 
 

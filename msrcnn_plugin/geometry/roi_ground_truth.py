@@ -84,12 +84,14 @@ def _in_windows(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> Tensor:
 def _by_page(
     windows: MaskWindows, inds: Tensor, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Each page of masks, the RoIs (r,) that look at it, and the slot (r,) of each one's mask."""
+    """Of each page the masks that RoIs look at, these RoIs (r,), and each one's mask (r,)."""
     inds = inds.cpu()
     for i, page in enumerate(windows.pages):
         rois = (windows.page[inds] == i).nonzero()[:, 0]
         if len(rois):
-            yield page, rois.to(device), windows.slot[inds[rois]].to(device)
+            used, place = windows.slot[inds[rois]].unique(return_inverse=True)
+            masks = page if len(used) == len(page) else page[used.to(device)]
+            yield masks, rois.to(device), place.to(device)
 
 
 def _areas(page: Tensor, slot: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:

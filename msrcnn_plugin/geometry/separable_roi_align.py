@@ -25,7 +25,7 @@ def roi_align_masks(page: Tensor, slot: Tensor, boxes: Tensor, size: tuple[int, 
     """
     n, h, w = page.shape
     x1, y1, x2, y2 = boxes.unbind(1)
-    rows = page.to(boxes).view(n * h, w)
+    rows = page.to(boxes).reshape(n * h, w)
     rows = _resample(rows, slot * h, h, y1, y2, size[0])
     columns = rows.transpose(1, 2).reshape(len(slot) * w, size[0])
     first_column = torch.arange(0, len(columns), w, device=boxes.device)

@@ -53,7 +53,8 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
     """``BitmapMasks`` that are cropped from windows."""
 
     def __init__(self, masks: BitmapMasks) -> None:
-        super().__init__(masks.masks, masks.height, masks.width)
+        # The parent's constructor would copy every mask.
+        self.masks, self.height, self.width = masks.masks, masks.height, masks.width
         self.windows = cut_windows(self.masks)
 
     def crop_and_resize(

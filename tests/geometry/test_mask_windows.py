@@ -77,3 +77,10 @@ def test_upload_keeps_every_window_in_place():
     ]
     assert all(page.device.type == 'meta' for image in uploaded for page in image.pages)
     assert upload_windows(windows, torch.device('cpu')) == windows
+
+
+def test_masks_that_lie_column_by_column():
+    masks = np.asfortranarray(np.random.default_rng(0).random((3, 12, 17)) > 0.5)
+    windows = cut_windows(masks)
+    assert torch.equal(paste(windows), torch.from_numpy(np.ascontiguousarray(masks)))
+    assert all(page.is_contiguous() for page in windows.pages)

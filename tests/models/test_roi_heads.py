@@ -176,6 +176,17 @@ def test_polygons_train_as_in_the_host(batch):
     torch.testing.assert_close(ours['loss_mask'], theirs['loss_mask'], atol=1e-6, rtol=0)
 
 
+def test_masks_as_they_are_decoded_from_rle_train_as_in_the_host(batch):
+    """Column by column in memory, which a pipeline without a resize leaves them."""
+    scoring, stock = pair_of_models()
+    images, samples = batch
+    masks = samples[0].gt_instances.masks
+    masks.masks = np.asfortranarray(masks.masks)
+    ours, theirs = losses(scoring, (images, samples)), losses(stock, (images, samples))
+    assert ours['loss_mask_iou'] > 0
+    torch.testing.assert_close(ours['loss_mask'], theirs['loss_mask'], atol=1e-6, rtol=0)
+
+
 def test_other_masks_are_refused_with_what_to_do(model, batch):
     images, samples = copy.deepcopy(batch)
     samples[0].gt_instances.masks = torch.zeros(3, 96, 128)

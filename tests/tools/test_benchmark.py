@@ -378,6 +378,15 @@ def test_the_scaling_grid_of_the_defaults():
     assert len(grid) == 18
 
 
+def test_rounds_are_those_given_or_those_of_the_section():
+    assert Settings(rounds=7).rounds_of('roi_head_train', 'forward_backward') == 7
+    whole, backward = (
+        Settings().rounds_of('roi_head_train', name) for name in ('forward', 'forward_backward')
+    )
+    assert whole > backward >= 2
+    assert Settings(device='cuda').rounds_of('compile', 'head') > 0
+
+
 # --- a run
 
 

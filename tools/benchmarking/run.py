@@ -69,7 +69,7 @@ class Run:
         peaks = {}
         measured = {}
         for section in sections_of(suite, self.settings):
-            rounds = self.settings.rounds_of(suite)
+            rounds = self.settings.rounds_of(suite, section.name)
             if self.settings.device == 'cpu' and not peaks and not section.may_fail:
                 peaks = self._peaks(suite, section.cases)
             cases = measure_section(section, self.settings, rounds, self._progress)

@@ -18,10 +18,26 @@ from tools.benchmarking.cases import (
 from tools.benchmarking.models import CASES, build_model, build_roi_head, feature_channels
 from tools.benchmarking.scene import make_scene
 
-# Enough for quartiles where a call is short, and minutes in all where it takes many seconds.
+# By suite, or by suite and section. Enough for quartiles where a call is short; where it takes many
+# seconds, what keeps a whole run on two CPU cores at some ten minutes.
 ROUNDS = {
-    'cpu': dict(targets=15, scaling=3, roi_head_train=5, train_step=3, predict=5, head_only=3),
-    'cuda': dict(targets=30, scaling=5, roi_head_train=30, train_step=20, predict=30, head_only=20),
+    'cpu': {
+        'targets': 15,
+        'scaling': 3,
+        'roi_head_train': 5,
+        'roi_head_train/forward_backward': 2,
+        'train_step': 2,
+        'predict': 5,
+        'head_only': 2,
+    },
+    'cuda': {
+        'targets': 30,
+        'scaling': 5,
+        'roi_head_train': 30,
+        'train_step': 20,
+        'predict': 30,
+        'head_only': 20,
+    },
 }
 COMPILE_ROUNDS = 10
 
@@ -37,8 +53,10 @@ class Settings:
     rounds: Optional[int] = None
     small: bool = False
 
-    def rounds_of(self, suite):
-        return self.rounds or ROUNDS[self.device].get(suite, COMPILE_ROUNDS)
+    def rounds_of(self, suite, section=''):
+        rounds = ROUNDS[self.device]
+        default = rounds.get(suite, COMPILE_ROUNDS)
+        return self.rounds or rounds.get(f'{suite}/{section}', default)
 
     def scene(self, images):
         return make_scene(self.image_size, self.objects, self.positives, images)
