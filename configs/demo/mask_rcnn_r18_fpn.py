@@ -1,5 +1,6 @@
 # Mask R-CNN on the synthetic set of tools/make_demo_data.py: what ms_rcnn_r18_fpn.py is compared
 # with. From scratch on two CPU cores, so everything is narrow and small, and normalised throughout.
+# To reach: what ms_rcnn_r18_fpn.py reaches by class score, box AP 22 and mask AP 21.5.
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '../_base_/mask_scoring.py']
 
 data_root = 'work_dirs/demo/data/'

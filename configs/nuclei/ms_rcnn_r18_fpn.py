@@ -1,5 +1,6 @@
-# MS R-CNN on the nuclei of Data Science Bowl 2018, from scratch, for the CPU: some 10 epochs in
-# half an hour on two cores. The data as in mask_rcnn_r18_fpn.py.
+# MS R-CNN on the nuclei of Data Science Bowl 2018, from scratch, for the CPU: 8 epochs in half an
+# hour on two cores. The data as in mask_rcnn_r18_fpn.py.
+# To reach: box AP 38.6, mask AP 41.4 by class score and 41.6 by mask score.
 _base_ = './mask_rcnn_r18_fpn.py'
 
 narrow = dict(conv_out_channels=_base_.width, fc_out_channels=256)
