@@ -328,4 +328,6 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
+    # Python puts tools/ on the path, not the checkout, which may not be installed.
+    sys.path.insert(0, str(REPOSITORY))
     sys.exit(main())
