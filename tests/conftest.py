@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
@@ -11,6 +12,10 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import msrcnn_plugin  # noqa: F401  (registers the plugin)
+
+# A machine that is slow for a moment is no failure.
+settings.register_profile('patient', settings(), deadline=None)
+settings.load_profile('patient')
 
 
 @pytest.fixture(autouse=True)
