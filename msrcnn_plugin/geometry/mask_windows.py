@@ -1,6 +1,6 @@
 """Ground-truth masks without the empty part of the image around them.
 
-Reading a mask costs as much as what is read of it, and an object fills a fiftieth of its image.
+Reading a mask costs as much as what is read of it, and an object fills a small part of its image.
 Each mask is cut to a window around its pixels; windows of like size lie in one tensor, so that a
 batch of masks is a handful of tensors of bytes, and nothing is as large as the image times its
 objects.

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .mask_windows import MaskWindows
@@ -98,7 +97,9 @@ def _areas(page: Tensor, slot: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Area (r,) of each RoI's mask inside its box, exact for fractional edges, and in all."""
     height, width = page.shape[1:]
     # Pixels of each column above each row: linear in y within a pixel, so interpolation is exact.
-    above = F.pad(page.cumsum(1, dtype=torch.int32), (0, 0, 1, 0))
+    above = page.new_zeros((len(page), height + 1, width), dtype=torch.int32)
+    above[:, 1:] = page
+    above.cumsum_(1)  # in place: a copy would be the most memory that a step's targets take
     x1, y1, x2, y2 = clip_boxes(boxes, (height, width)).unbind(1)
     columns = _at_height(above, slot, y2) - _at_height(above, slot, y1)
     pixel = torch.arange(width, device=boxes.device)
