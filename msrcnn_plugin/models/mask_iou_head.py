@@ -104,10 +104,11 @@ class MSMaskIoUHead(BaseModule):
         if self.detach_mask:
             mask_probs = mask_probs.detach()
         # At M = 2 S this is the paper's 2 x 2 max-pool with stride 2.
-        pooled = F.adaptive_max_pool2d(mask_probs[:, None], self.roi_feat_size)
-        x = torch.cat([roi_feats, pooled.to(roi_feats.dtype)], 1)
-        # Channels last, the convolutions take five sixths of the time, forward and backward.
-        x = x.contiguous(memory_format=torch.channels_last)
+        pooled = F.adaptive_max_pool2d(mask_probs, self.roi_feat_size)
+        # Channels last: the convolutions take five sixths of the time, forward and backward.
+        mask_channel = pooled.to(roi_feats.dtype)[..., None].movedim(3, 1)
+        roi_feats = roi_feats.contiguous(memory_format=torch.channels_last)
+        x = torch.cat([roi_feats, mask_channel], 1)
         for conv in self.convs:
             x = F.relu(conv(x), inplace=True)
         x = x.flatten(1)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
 from ..geometry import RoIGroundTruth, choose_class, mask_iou_target
+from .channels_last import train_channels_last
 from .ground_truth_masks import prepare_masks
 from .mask_forward import MaskForward, observe_mask_head, stages
 
@@ -48,6 +49,8 @@ class MaskScoringMixin:
             )
         self.mask_iou_head = MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self)))
         self.rescore_boxes = rescore_boxes
+        for mask_head in stages(self.mask_head):
+            train_channels_last(mask_head)
 
     def mask_loss(self, *args, **kwargs) -> dict:
         """The host's mask loss, and ``loss_mask_iou`` beside it."""
