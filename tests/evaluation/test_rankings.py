@@ -1,18 +1,19 @@
 """Every ranking against pycocotools run separately with the same scores."""
 
+import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as mask_utils
 
 from msrcnn_plugin.evaluation.rankings import precision_at_recall, rank_masks
 from msrcnn_plugin.evaluation.shared_iou_eval import SharedIoUEval
 
-from .coco_sets import data_set, evaluated, random_set, rectangle
+from ..coco_folder import find_coco_tiny
+from .coco_sets import api, data_set, evaluated, random_set, rectangle
 
 
 def check_against_coco(data, results, scores, max_dets=(100, 300, 1000)):
@@ -122,15 +123,10 @@ def test_precision_without_detections_is_zero():
 
 def test_real_annotations():
     """Polygons and crowds as COCO has them; the truths of one image serve as its detections."""
-    root = os.environ.get('MSRCNN_TEST_DATA')
-    path = Path(root or '', 'coco_tiny', 'annotations', 'instances_val.json')
-    if root is None or not path.is_file():
+    coco_tiny = find_coco_tiny()
+    if coco_tiny is None:
         pytest.skip('needs real data: set MSRCNN_TEST_DATA to the folder that holds coco_tiny')
-    import json
-
-    from pycocotools import mask as mask_utils
-
-    from .coco_sets import api
+    path = coco_tiny / 'annotations' / 'instances_val.json'
 
     data = json.loads(path.read_text())
     coco, rng, results = api(data), np.random.default_rng(0), []
