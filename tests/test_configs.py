@@ -20,17 +20,32 @@ ROI_HEADS = {
     'ms_rcnn': 'MSRoIHead',
     'cascade_ms_rcnn': 'MSCascadeRoIHead',
     'htc_ms_rcnn': 'MSHTCRoIHead',
+    'scnet_ms_rcnn': 'MSSCNetRoIHead',
+    'point_rend_ms_rcnn': 'MSPointRendRoIHead',
+    'dynamic_ms_rcnn': 'MSDynamicRoIHead',
+    'double_head_ms_rcnn': 'MSDoubleHeadRoIHead',
+    'pisa_ms_rcnn': 'MSPISARoIHead',
 }
 # Ours, and the config of mmdet that it has to be but for the mask score.
 HOSTS = {
     'cascade_ms_rcnn_r50_fpn': 'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco',
     'htc_ms_rcnn_r50_fpn': 'htc/htc-without-semantic_r50_fpn_1x_coco',
+    'scnet_ms_rcnn_r50_fpn': 'scnet/scnet_r50_fpn_1x_coco',
+    'point_rend_ms_rcnn_r50_fpn': 'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco',
+    'pisa_ms_rcnn_r50_fpn': 'pisa/mask-rcnn_r50_fpn_pisa_1x_coco',
+    'ms_rcnn_r50_c4': 'mask_rcnn/mask-rcnn_r50-caffe-c4_1x_coco',
+    'ms_rcnn_r101_dconv_fpn': 'dcn/mask-rcnn_r101-dconv-c3-c5_fpn_1x_coco',
     'ms_rcnn_r50_fpn': 'mask_rcnn/mask-rcnn_r50_fpn_1x_coco',
     'ms_rcnn_r50_fpn_2x': 'mask_rcnn/mask-rcnn_r50_fpn_2x_coco',
     'ms_rcnn_r101_fpn': 'mask_rcnn/mask-rcnn_r101_fpn_1x_coco',
     'ms_rcnn_r101_fpn_2x': 'mask_rcnn/mask-rcnn_r101_fpn_2x_coco',
     'ms_rcnn_x101_32x4d_fpn': 'mask_rcnn/mask-rcnn_x101-32x4d_fpn_1x_coco',
     'ms_rcnn_x101_32x4d_fpn_2x': 'mask_rcnn/mask-rcnn_x101-32x4d_fpn_2x_coco',
+}
+# Ours, and the config of mmdet without a mask branch whose changes it makes to Mask R-CNN.
+MADE_OF = {
+    'dynamic_ms_rcnn_r50_fpn': 'dynamic_rcnn/dynamic-rcnn_r50_fpn_1x_coco',
+    'double_head_ms_rcnn_r50_fpn': 'double_heads/dh-faster-rcnn_r50_fpn_1x_coco',
 }
 SCHEDULES = {
     'ms_rcnn_r18_fpn': (12, [8, 11]),
@@ -92,6 +107,7 @@ def test_imports_the_plugin_and_insists_on_it(path):
     assert cfg.custom_imports.allow_failed_imports is False
 
 
+@pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore`` is False')  # mmdet's SCNet
 @every_config
 def test_model_builds_with_the_heads_that_the_name_promises(path):
     cfg = load(path)
@@ -103,11 +119,11 @@ def test_model_builds_with_the_heads_that_the_name_promises(path):
     head = roi_head.mask_iou_head
     assert type(head).__name__ == 'MSMaskIoUHead'
     host, given = cfg.model.roi_head, cfg.model.roi_head.mask_iou_head
-    extractor = as_list(host.mask_roi_extractor)[-1]
-    assert head.convs[0].in_channels == extractor.out_channels + 1
+    assert head.convs[0].in_channels == as_list(host.mask_head)[-1].in_channels + 1
+    side = 4 if '_c4' in path.name else 7
     assert [conv.stride for conv in head.convs] == [(1, 1)] * 3 + [(2, 2)]
     assert [fc.in_features for fc in head.fcs] == [
-        given.get('conv_out_channels', 256) * 7 * 7,
+        given.get('conv_out_channels', 256) * side**2,
         given.get('fc_out_channels', 1024),
     ]
     assert head.fc_mask_iou.out_features == as_list(host.bbox_head)[-1].num_classes
@@ -146,6 +162,29 @@ def test_differs_from_its_host_by_the_mask_score_alone(name):
     assert set(ours) - set(host) == {'custom_imports', 'mask_scoring'}
 
 
+@pytest.mark.parametrize('name', MADE_OF)
+def test_gives_mask_rcnn_what_the_host_changes(name):
+    ours, host = load(name).model, get_config(f'mmdet::{MADE_OF[name]}.py').model
+    mask_rcnn = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py').model
+    host.roi_head.type = f'MS{host.roi_head.type}'
+    for key in ('mask_roi_extractor', 'mask_head'):
+        host.roi_head[key] = mask_rcnn.roi_head[key]
+    host.roi_head.mask_iou_head = ours.roi_head.mask_iou_head
+    host.train_cfg.rcnn.mask_size = 28
+    host.train_cfg.rcnn.assigner.match_low_quality = True
+    host.test_cfg.rcnn.mask_thr_binary = 0.5
+    for key in ('backbone', 'neck', 'rpn_head', 'roi_head', 'train_cfg', 'test_cfg'):
+        assert without_scope(ours[key]) == without_scope(host[key]), key
+
+
+def test_soft_nms_is_a_matter_of_testing():
+    ours, plain = load('ms_rcnn_r50_fpn_soft_nms'), load('ms_rcnn_r50_fpn')
+    assert ours.model.test_cfg.rcnn.nms.type == 'soft_nms'
+    assert ours.model.test_cfg.rcnn.nms.iou_threshold == 0.5
+    ours.model.test_cfg = plain.model.test_cfg
+    assert without_scope(ours.to_dict()) == without_scope(plain.to_dict())
+
+
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_schedule(name):
     epochs, milestones = SCHEDULES[name]
@@ -165,6 +204,6 @@ def test_r18_sees_images_of_600_by_1000_as_in_the_paper(name):
     assert cfg.model.backbone.depth == 18
 
 
-def test_there_is_a_config_for_each_schedule():
+def test_there_is_a_config_for_each_schedule_and_host():
     there = {path.stem for path in CONFIGS.glob('*.py')}
-    assert set(SCHEDULES) <= there
+    assert {*SCHEDULES, *HOSTS, *MADE_OF} <= there

@@ -1,7 +1,20 @@
 """The MaskIoU head, and mmdet's RoI heads that use it."""
 
+from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
-from .roi_heads import MSCascadeRoIHead, MSHTCRoIHead, MSRoIHead
+from .point_rend import MSPointRendRoIHead
+from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
 
-__all__ = ['MSCascadeRoIHead', 'MSHTCRoIHead', 'MSMaskIoUHead', 'MSRoIHead', 'MaskScoringMixin']
+__all__ = [
+    'MSCascadeRoIHead',
+    'MSDoubleHeadRoIHead',
+    'MSDynamicRoIHead',
+    'MSHTCRoIHead',
+    'MSMaskIoUHead',
+    'MSPISARoIHead',
+    'MSPointRendRoIHead',
+    'MSRoIHead',
+    'MSSCNetRoIHead',
+    'MaskScoringMixin',
+]

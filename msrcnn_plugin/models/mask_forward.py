@@ -8,9 +8,12 @@ observed.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from inspect import signature
+from typing import Any, Callable, NamedTuple
 
 from torch import Tensor, nn
+
+from ..geometry import choose_class
 
 
 class MaskForward(NamedTuple):
@@ -41,3 +44,36 @@ def observe_mask_head(mask_head: nn.Module) -> Iterator[list[MaskForward]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def observe_emitted_masks(mask_head: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect, image by image, (N, M, M) probabilities of the masks that the host pastes.
+
+    A cascade has merged its stages by then, and PointRend has refined them: what comes out of the
+    mask head is not always what is emitted.
+    """
+    head = stages(mask_head)[-1]
+    predict_by_feat = head.predict_by_feat
+    emitted: list[Tensor] = []
+
+    def keep(*args, **kwargs):
+        given = arguments(predict_by_feat, *args, **kwargs)
+        for masks, results in zip(given['mask_preds'], given['results_list']):
+            masks = choose_class(masks, results.labels)
+            # Merged masks are probabilities already.
+            emitted.append(masks if given['activate_map'] else masks.sigmoid())
+        return predict_by_feat(*args, **kwargs)
+
+    head.predict_by_feat = keep
+    try:
+        yield emitted
+    finally:
+        del head.predict_by_feat
+
+
+def arguments(function: Callable, *args, **kwargs) -> dict[str, Any]:
+    """What ``function`` would be given, by name: the hosts differ in the order."""
+    bound = signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.arguments

@@ -7,7 +7,7 @@ The host's own results are those it would give without the mixin.
 """
 
 from collections.abc import Sequence
-from typing import Union
+from typing import Any, Union
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
@@ -20,14 +20,29 @@ from torch.nn.modules.utils import _pair
 from ..geometry import RoIGroundTruth, choose_class, mask_iou_target
 from .channels_last import train_channels_last
 from .ground_truth_masks import prepare_masks
-from .mask_forward import MaskForward, observe_mask_head, stages
+from .mask_forward import (
+    MaskForward,
+    arguments,
+    observe_emitted_masks,
+    observe_mask_head,
+    stages,
+)
 
 
 class MaskScoringMixin:
-    """Put before a RoI head of mmdet: ``class MyScoringHead(MaskScoringMixin, MyRoIHead)``.
+    """Put before a RoI head of mmdet, or one of your own::
+
+        @MODELS.register_module()
+        class MyScoringHead(MaskScoringMixin, MyRoIHead):
+            pass
+
+    and name it in the config, ``roi_head=dict(type='MyScoringHead', mask_iou_head=dict(
+    type='MSMaskIoUHead'), ...)``. It asks of the head what all of mmdet's do: ``mask_loss`` has
+    arguments named ``sampling_results`` and ``batch_gt_instances`` and returns its losses as
+    ``loss_mask``; ``predict_mask`` ends in ``predict_by_feat`` of its ``mask_head``.
 
     Predictions gain ``mask_ious`` (N,) in [0, 1] and ``mask_scores`` (N,), the product of class
-    score and mask IoU; also for no detections.
+    score and mask IoU; also for no detections. What is scored is the mask that is emitted.
 
     Shapes: ``R`` RoIs of the batch, ``K`` classes, ``M`` side of a mask.
 
@@ -42,66 +57,76 @@ class MaskScoringMixin:
         self, *args, mask_iou_head: ConfigType, rescore_boxes: bool = False, **kwargs
     ) -> None:
         super().__init__(*args, **kwargs)
-        if not self.with_mask:
-            raise ValueError(
-                f'{type(self).__name__} scores masks, but the model has no mask branch: '
-                'give mask_roi_extractor and mask_head, or use the host without mask scoring.'
-            )
-        self.mask_iou_head = MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self)))
+        assert self.with_mask
+        self.mask_iou_head = self._build_mask_iou_head(mask_iou_head)
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
             train_channels_last(mask_head)
 
+    @property
+    def with_mask(self) -> bool:
+        """Never False: some hosts ask while they are made, and theirs would be a bare assertion."""
+        if not super().with_mask:
+            raise ValueError(
+                f'{type(self).__name__} scores masks, but the model has no mask branch: '
+                'give mask_roi_extractor and mask_head, or use the host without mask scoring.'
+            )
+        return True
+
     def mask_loss(self, *args, **kwargs) -> dict:
         """The host's mask loss, and ``loss_mask_iou`` beside it."""
-        sampling_results, batch_gt_instances = self._training_inputs(*args, **kwargs)
-        prepare_masks(batch_gt_instances, sampling_results[0].pos_priors.device)
+        given = arguments(super().mask_loss, *args, **kwargs)
+        prepare_masks(given['batch_gt_instances'], given['sampling_results'][0].pos_priors.device)
         with observe_mask_head(self.mask_head) as forwards:
             results = super().mask_loss(*args, **kwargs)
-        loss = self._mask_iou_loss(forwards[-1], sampling_results, batch_gt_instances)
-        results['loss_mask'].update(loss)
+        results['loss_mask'].update(self._mask_iou_loss(forwards[-1], given))
         return results
 
     def predict_mask(self, *args, **kwargs) -> InstanceList:
         """The host's prediction, in its order, with ``mask_ious`` and ``mask_scores``."""
-        with observe_mask_head(self.mask_head) as forwards:
+        head = self.mask_head
+        with observe_mask_head(head) as forwards, observe_emitted_masks(head) as emitted:
             results_list = super().predict_mask(*args, **kwargs)
-        self._score(forwards, results_list)
+        self._score(forwards, emitted, results_list)
         return results_list
 
     def mute_host_losses(self) -> None:
         """From now on give no loss but the MaskIoU head's."""
-        bbox_loss = self.bbox_loss
-        self.bbox_loss = lambda *args, **kwargs: {**bbox_loss(*args, **kwargs), 'loss_bbox': {}}
+        loss = self.loss
+        self.loss = lambda *args, **kwargs: {
+            name: value for name, value in loss(*args, **kwargs).items() if 'mask_iou' in name
+        }
         for mask_head in stages(self.mask_head):
-            mask_head.loss_and_target = lambda *args, **kwargs: dict(loss_mask={})
+            mask_head.loss_and_target = _no_mask_loss
 
-    def _training_inputs(
-        self, x, sampling_results, bbox_feats, batch_gt_instances
-    ) -> tuple[list[SamplingResult], InstanceList]:
-        """Two of the arguments of the host's ``mask_loss``; a cascade's has others before them."""
-        return sampling_results, batch_gt_instances
+    def _build_mask_iou_head(self, mask_iou_head: ConfigType, stage: int = -1) -> nn.Module:
+        return MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self, stage)))
 
-    def _mask_iou_loss(
-        self,
-        forward: MaskForward,
-        sampling_results: Sequence[SamplingResult],
-        batch_gt_instances: InstanceList,
-    ) -> dict[str, Tensor]:
-        labels = torch.cat([res.pos_gt_labels for res in sampling_results])
-        mask_probs = choose_class(forward.mask_logits, labels).sigmoid()
+    def _mask_iou_loss(self, forward: MaskForward, given: dict[str, Any]) -> dict[str, Tensor]:
+        """The loss of one forward of the mask head; ``given`` to the host's ``mask_loss``."""
+        labels = torch.cat([res.pos_gt_labels for res in given['sampling_results']])
+        mask_probs = choose_class(self._learned_logits(forward, given), labels).sigmoid()
         ground_truth = _positives_ground_truth(
-            sampling_results, batch_gt_instances, tuple(mask_probs.shape[1:])
+            given['sampling_results'], given['batch_gt_instances'], tuple(mask_probs.shape[1:])
         )
-        mask_ious = self.mask_iou_head(forward.roi_feats, mask_probs)
-        target = mask_iou_target(mask_probs, ground_truth)
-        return self.mask_iou_head.loss(mask_ious, labels, target)
+        head = self._mask_iou_head_of(given.get('stage', -1))
+        mask_ious = head(forward.roi_feats, mask_probs)
+        return head.loss(mask_ious, labels, mask_iou_target(mask_probs, ground_truth))
 
-    def _score(self, forwards: Sequence[MaskForward], results_list: InstanceList) -> None:
+    def _learned_logits(self, forward: MaskForward, given: dict[str, Any]) -> Tensor:
+        """(R, K, M, M) the masks of the positives whose IoU is learned."""
+        return forward.mask_logits
+
+    def _mask_iou_head_of(self, stage: int) -> nn.Module:
+        heads = stages(self.mask_iou_head)
+        return heads[stage % len(heads)]  # the only one serves all stages
+
+    def _score(
+        self, forwards: Sequence[MaskForward], emitted: Sequence[Tensor], results_list: InstanceList
+    ) -> None:
         labels = torch.cat([results.labels for results in results_list])
         if forwards:
-            mask_probs = self._emitted_mask_probs(forwards, labels)
-            mask_ious = self.mask_iou_head.predict(forwards[-1].roi_feats, mask_probs, labels)
+            mask_ious = self._predict_mask_ious(forwards, torch.cat(emitted), labels)
         else:  # No detection in the batch: the host returns before its mask head.
             mask_ious = labels.new_zeros(0, dtype=torch.float32)
         counts = [len(results) for results in results_list]
@@ -111,22 +136,24 @@ class MaskScoringMixin:
             if self.rescore_boxes:
                 results.scores = results.mask_scores
 
-    def _emitted_mask_probs(self, forwards: Sequence[MaskForward], labels: Tensor) -> Tensor:
-        """(R, M, M) probability of what the host emits: its mask head's, or the mean of stages."""
-        stages = [choose_class(forward.mask_logits, labels).sigmoid() for forward in forwards]
-        return torch.stack(stages).mean(0)
+    def _predict_mask_ious(
+        self, forwards: Sequence[MaskForward], mask_probs: Tensor, labels: Tensor
+    ) -> Tensor:
+        """(R,) IoU in [0, 1] of the emitted masks (R, M, M), from the RoI feature seen last."""
+        head = self._mask_iou_head_of(-1)
+        return head.predict(forwards[-1].roi_feats, mask_probs, labels)
 
 
-def host_sizes(roi_head: nn.Module) -> dict[str, Union[int, tuple[int, int]]]:
+def host_sizes(roi_head: nn.Module, stage: int) -> dict[str, Union[int, tuple[int, int]]]:
     """What the MaskIoU head has to know of its host: feature channels and size, and classes."""
-    extractor = stages(roi_head.mask_roi_extractor)[-1]
+    extractor = stages(roi_head.mask_roi_extractor)[stage]
     feats = torch.zeros(1, extractor.out_channels, *extractor.roi_layers[0].output_size)
     if roi_head.with_shared_head:
         feats = _eval_forward(roi_head.shared_head, feats)
     return dict(
         in_channels=feats.size(1),
         roi_feat_size=tuple(feats.shape[2:]),
-        num_classes=stages(roi_head.bbox_head)[-1].num_classes,
+        num_classes=stages(roi_head.bbox_head)[stage].num_classes,
     )
 
 
@@ -150,6 +177,10 @@ def _with_host_sizes(mask_iou_head: ConfigType, sizes: dict) -> dict:
                 f'Leave {name} out: it is taken from there.'
             )
     return {**mask_iou_head, **sizes}
+
+
+def _no_mask_loss(mask_preds: Tensor, **kwargs) -> dict:
+    return dict(loss_mask=dict(loss_mask=mask_preds.new_zeros(())))
 
 
 def _positives_ground_truth(

@@ -1,23 +1,29 @@
-"""The hosts: mmdet's RoI heads with mask scoring, registered under ``MS`` + the host's name."""
+"""Hosts with one mask head: mmdet's RoI heads with mask scoring, ``MS`` + the host's name.
 
-from collections.abc import Sequence
+The mask that the mask head gives is the mask that is emitted, scored and learned from.
+"""
+
 from typing import Optional
 
 import torch
-from mmdet.models.roi_heads import CascadeRoIHead, HybridTaskCascadeRoIHead, StandardRoIHead
+from mmdet.models.roi_heads import (
+    DoubleHeadRoIHead,
+    DynamicRoIHead,
+    PISARoIHead,
+    StandardRoIHead,
+)
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
 from torch import Tensor
 
 from ..geometry import choose_class
-from .mask_forward import MaskForward, observe_mask_head
+from .mask_forward import observe_mask_head
 from .mask_scoring import MaskScoringMixin
 
 
-@MODELS.register_module()
-class MSRoIHead(MaskScoringMixin, StandardRoIHead):
-    """mmdet's ``StandardRoIHead``, the RoI head of Mask R-CNN, with mask scoring."""
+class StandardScoring(MaskScoringMixin):
+    """What mmdet's ``StandardRoIHead`` and its subclasses share beyond the mixin."""
 
     def mute_host_losses(self) -> None:
         super().mute_host_losses()
@@ -51,27 +57,21 @@ class MSRoIHead(MaskScoringMixin, StandardRoIHead):
         return (*outputs, self.mask_iou_head(roi_feats, mask_probs))
 
 
-class _CascadeScoring(MaskScoringMixin):
-    """A cascade's mask heads share one MaskIoU head: it learns at every stage, from the mask and
-    the RoI feature of that stage and weighted as the host weights it, and scores the masks that are
-    emitted, from the RoI feature of the last stage.
-    """
-
-    def _training_inputs(self, stage, x, sampling_results, batch_gt_instances, *args, **kwargs):
-        return sampling_results, batch_gt_instances
+@MODELS.register_module()
+class MSRoIHead(StandardScoring, StandardRoIHead):
+    """mmdet's ``StandardRoIHead``, the RoI head of Mask R-CNN, also with a shared head (C4)."""
 
 
 @MODELS.register_module()
-class MSCascadeRoIHead(_CascadeScoring, CascadeRoIHead):
-    """mmdet's ``CascadeRoIHead`` with mask scoring; it emits the mean mask of its stages."""
+class MSDynamicRoIHead(StandardScoring, DynamicRoIHead):
+    """mmdet's ``DynamicRoIHead``: Dynamic R-CNN, with a mask branch."""
 
 
 @MODELS.register_module()
-class MSHTCRoIHead(_CascadeScoring, HybridTaskCascadeRoIHead):
-    """mmdet's ``HybridTaskCascadeRoIHead`` with mask scoring.
+class MSDoubleHeadRoIHead(StandardScoring, DoubleHeadRoIHead):
+    """mmdet's ``DoubleHeadRoIHead``: Double-Head R-CNN, with a mask branch."""
 
-    mmdet 3's HTC runs the mask heads of all stages and emits the mask of the last.
-    """
 
-    def _emitted_mask_probs(self, forwards: Sequence[MaskForward], labels: Tensor) -> Tensor:
-        return super()._emitted_mask_probs(forwards[-1:], labels)
+@MODELS.register_module()
+class MSPISARoIHead(StandardScoring, PISARoIHead):
+    """mmdet's ``PISARoIHead``: Prime Sample Attention, with a mask branch."""
