@@ -58,8 +58,10 @@ class MaskIoUMonitorHook(Hook):
         for handle in self._handles:
             handle.remove()
 
-    def _observe(self, _, inputs, kwargs, output) -> None:
+    def _observe(self, loss_iou, inputs, kwargs, output) -> None:
         prediction, target = (tensor.detach().double() for tensor in inputs)
+        if getattr(loss_iou, 'use_sigmoid', False):
+            prediction = prediction.sigmoid()
         sums = sum_pairs(prediction, target, kwargs['weight'].detach().double())
         self._sums = sums if self._sums is None else self._sums + sums
 

@@ -6,7 +6,6 @@ The mask that is emitted is scored, which no stage need have made by itself.
 from collections.abc import Sequence
 from typing import Optional, Union
 
-import torch
 from mmdet.models.roi_heads import CascadeRoIHead, HybridTaskCascadeRoIHead, SCNetRoIHead
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
@@ -46,16 +45,13 @@ class CascadeScoring(MaskScoringMixin):
             [self._build_mask_iou_head(cfg, stage) for stage, cfg in enumerate(mask_iou_head)]
         )
 
-    def _predict_mask_ious(
-        self, forwards: Sequence[MaskForward], mask_probs: Tensor, labels: Tensor
-    ) -> Tensor:
+    def _scoring_pairs(self, forwards: Sequence[MaskForward]) -> list[tuple[nn.Module, Tensor]]:
         if not self.average_stages:
-            return super()._predict_mask_ious(forwards, mask_probs, labels)
-        stages = [
-            self._mask_iou_head_of(stage).predict(forward.roi_feats, mask_probs, labels)
+            return super()._scoring_pairs(forwards)
+        return [
+            (self._mask_iou_head_of(stage), forward.roi_feats)
             for stage, forward in enumerate(forwards)
         ]
-        return torch.stack(stages).mean(0)
 
 
 @MODELS.register_module()
@@ -82,7 +78,7 @@ class MSSCNetRoIHead(MaskScoringMixin, SCNetRoIHead):
 
     def mask_loss(self, *args, relayed_feat: Optional[Tensor] = None, **kwargs) -> dict:
         results = super().mask_loss(*args, relayed_feat=relayed_feat, **kwargs)
-        loss = results['loss_mask']['loss_mask_iou']
+        loss = results['loss_mask'].get('loss_mask_iou', 0)
         if self.with_feat_relay and relayed_feat is None:
             # Without positives mmdet leaves the relay head out. Other processes that have some
             # would wait for its gradient.
@@ -93,5 +89,5 @@ class MSSCNetRoIHead(MaskScoringMixin, SCNetRoIHead):
     def loss(self, *args, **kwargs) -> dict:
         losses = super().loss(*args, **kwargs)
         # The host takes no loss from mask_loss but loss_mask.
-        loss = vars(self).pop('_loss_mask_iou')
-        return dict(losses, loss_mask_iou=sum(self.stage_loss_weights) * loss)
+        loss = sum(self.stage_loss_weights) * vars(self).pop('_loss_mask_iou')
+        return dict(losses, loss_mask_iou=loss + losses.get('loss_mask_iou', 0))

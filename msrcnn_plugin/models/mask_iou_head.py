@@ -43,7 +43,8 @@ class MSMaskIoUHead(BaseModule):
         fc_out_channels: width of each fully connected layer.
         class_agnostic: predict one IoU that serves every class.
         loss_iou: a registered regression loss; takes prediction and target (R,), ``weight`` and
-            ``avg_factor``.
+            ``avg_factor``. One with ``use_sigmoid``, binary cross-entropy, makes the head predict
+            the logit of the IoU.
         count_zero_targets: learn also from masks that miss their object (IoU 0). The paper's code
             does not.
         detach_mask: keep the loss's gradient from reaching the mask head through the mask. The
@@ -73,6 +74,7 @@ class MSMaskIoUHead(BaseModule):
             in_channels=in_channels, roi_feat_size=roi_feat_size, num_classes=num_classes
         )
         _require_counts(num_convs=num_convs, num_fcs=num_fcs)
+        self.in_channels = in_channels
         self.roi_feat_size = _pair(roi_feat_size)
         self.num_classes = num_classes
         self.count_zero_targets = count_zero_targets
@@ -90,6 +92,7 @@ class MSMaskIoUHead(BaseModule):
         self.fcs = nn.ModuleList(nn.Linear(f_in, f_out) for f_in, f_out in zip(widths, widths[1:]))
         self.fc_mask_iou = nn.Linear(widths[-1], 1 if class_agnostic else num_classes)
         self.loss_iou = MODELS.build(loss_iou)
+        self.predicts_logits = getattr(self.loss_iou, 'use_sigmoid', False)
 
     def forward(self, roi_feats: Tensor, mask_probs: Tensor) -> Tensor:
         """Predict the mask IoU for each class.
@@ -99,7 +102,7 @@ class MSMaskIoUHead(BaseModule):
             mask_probs: (R, M, M) probability of the mask of the target class, any ``M``.
 
         Returns:
-            (R, K) predicted IoU, not bounded; (R, 1) where class-agnostic.
+            (R, K) predicted IoU, not bounded, or its logit; (R, 1) where class-agnostic.
         """
         if self.detach_mask:
             mask_probs = mask_probs.detach()
@@ -147,8 +150,8 @@ class MSMaskIoUHead(BaseModule):
             labels: (R,) long, the predicted classes.
         """
         parts = zip(roi_feats.split(self.max_rois), mask_probs.split(self.max_rois))
-        mask_ious = torch.cat([self(feats, probs) for feats, probs in parts])
-        return choose_class(mask_ious, labels).clamp(0, 1)
+        mask_ious = choose_class(torch.cat([self(feats, probs) for feats, probs in parts]), labels)
+        return mask_ious.sigmoid() if self.predicts_logits else mask_ious.clamp(0, 1)
 
 
 def _require_sizes(**sizes) -> None:

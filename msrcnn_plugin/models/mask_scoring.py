@@ -11,9 +11,10 @@ from typing import Any, Union
 
 import torch
 from mmdet.models.task_modules.samplers import SamplingResult
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TASK_UTILS
+from mmdet.structures import SampleList
 from mmdet.structures.bbox import get_box_tensor
-from mmdet.utils import ConfigType, InstanceList
+from mmdet.utils import ConfigType, InstanceList, OptConfigType
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
@@ -49,16 +50,24 @@ class MaskScoringMixin:
     Args:
         mask_iou_head: config of the MaskIoU head; its ``in_channels``, ``roi_feat_size`` and
             ``num_classes`` are the host's and need not be given.
+        mask_iou_sampler: what the MaskIoU head learns from, ``dict(type='DetectionSampler')`` for
+            what the model detects; the mask head's positives for None, as in the paper.
         rescore_boxes: write the mask scores to ``scores`` as well, as mmdet 3.x's MS R-CNN does;
             box AP is then that of the mask scores.
     """
 
     def __init__(
-        self, *args, mask_iou_head: ConfigType, rescore_boxes: bool = False, **kwargs
+        self,
+        *args,
+        mask_iou_head: ConfigType,
+        mask_iou_sampler: OptConfigType = None,
+        rescore_boxes: bool = False,
+        **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
         assert self.with_mask
         self.mask_iou_head = self._build_mask_iou_head(mask_iou_head)
+        self.mask_iou_sampler = mask_iou_sampler and TASK_UTILS.build(mask_iou_sampler)
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
             train_channels_last(mask_head)
@@ -73,13 +82,28 @@ class MaskScoringMixin:
             )
         return True
 
+    def loss(
+        self,
+        x: tuple[Tensor, ...],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> dict:
+        """The host's losses, and ``loss_mask_iou`` among them."""
+        if self.mask_iou_sampler is None:
+            return super().loss(x, rpn_results_list, batch_data_samples)
+        # The host takes the boxes out of the proposals.
+        proposals = [rpn_results.clone() for rpn_results in rpn_results_list]
+        losses = super().loss(x, rpn_results_list, batch_data_samples)
+        return {**losses, **self._sampled_loss(x, proposals, batch_data_samples)}
+
     def mask_loss(self, *args, **kwargs) -> dict:
-        """The host's mask loss, and ``loss_mask_iou`` beside it."""
+        """The host's mask loss; with the loss of the MaskIoU head if it learns from positives."""
         given = arguments(super().mask_loss, *args, **kwargs)
         prepare_masks(given['batch_gt_instances'], given['sampling_results'][0].pos_priors.device)
         with observe_mask_head(self.mask_head) as forwards:
             results = super().mask_loss(*args, **kwargs)
-        results['loss_mask'].update(self._mask_iou_loss(forwards[-1], given))
+        if self.mask_iou_sampler is None:
+            results['loss_mask'].update(self._positives_loss(forwards[-1], given))
         return results
 
     def predict_mask(self, *args, **kwargs) -> InstanceList:
@@ -87,11 +111,14 @@ class MaskScoringMixin:
         head = self.mask_head
         with observe_mask_head(head) as forwards, observe_emitted_masks(head) as emitted:
             results_list = super().predict_mask(*args, **kwargs)
-        self._score(forwards, emitted, results_list)
+        self.score_masks(forwards, emitted, results_list)
         return results_list
 
     def mute_host_losses(self) -> None:
         """From now on give no loss but the MaskIoU head's."""
+        if self.mask_iou_sampler is not None:
+            self.loss = self._sampled_loss
+            return
         loss = self.loss
         self.loss = lambda *args, **kwargs: {
             name: value for name, value in loss(*args, **kwargs).items() if 'mask_iou' in name
@@ -102,7 +129,7 @@ class MaskScoringMixin:
     def _build_mask_iou_head(self, mask_iou_head: ConfigType, stage: int = -1) -> nn.Module:
         return MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self, stage)))
 
-    def _mask_iou_loss(self, forward: MaskForward, given: dict[str, Any]) -> dict[str, Tensor]:
+    def _positives_loss(self, forward: MaskForward, given: dict[str, Any]) -> dict[str, Tensor]:
         """The loss of one forward of the mask head; ``given`` to the host's ``mask_loss``."""
         labels = torch.cat([res.pos_gt_labels for res in given['sampling_results']])
         mask_probs = choose_class(self._learned_logits(forward, given), labels).sigmoid()
@@ -113,6 +140,20 @@ class MaskScoringMixin:
         mask_ious = head(forward.roi_feats, mask_probs)
         return head.loss(mask_ious, labels, mask_iou_target(mask_probs, ground_truth))
 
+    def _sampled_loss(
+        self,
+        x: tuple[Tensor, ...],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> dict[str, Tensor]:
+        samples = self.mask_iou_sampler(self, x, rpn_results_list, batch_data_samples)
+        pairs = self._scoring_pairs(samples.forwards) or [self._pair_of_nothing(x[0])]
+        losses = [
+            head.loss(head(roi_feats, samples.mask_probs), samples.labels, samples.target)
+            for head, roi_feats in pairs
+        ]
+        return {name: sum(loss[name] for loss in losses) / len(losses) for name in losses[0]}
+
     def _learned_logits(self, forward: MaskForward, given: dict[str, Any]) -> Tensor:
         """(R, K, M, M) the masks of the positives whose IoU is learned."""
         return forward.mask_logits
@@ -121,9 +162,16 @@ class MaskScoringMixin:
         heads = stages(self.mask_iou_head)
         return heads[stage % len(heads)]  # the only one serves all stages
 
-    def _score(
+    def score_masks(
         self, forwards: Sequence[MaskForward], emitted: Sequence[Tensor], results_list: InstanceList
     ) -> None:
+        """Write the scores into the host's results.
+
+        Args:
+            forwards: the mask head's calls for the batch; none where nothing is detected.
+            emitted: of each image the (N, M, M) probabilities of its masks.
+            results_list: of each image the N detections.
+        """
         labels = torch.cat([results.labels for results in results_list])
         if forwards:
             mask_ious = self._predict_mask_ious(forwards, torch.cat(emitted), labels)
@@ -139,9 +187,21 @@ class MaskScoringMixin:
     def _predict_mask_ious(
         self, forwards: Sequence[MaskForward], mask_probs: Tensor, labels: Tensor
     ) -> Tensor:
-        """(R,) IoU in [0, 1] of the emitted masks (R, M, M), from the RoI feature seen last."""
+        """(R,) IoU in [0, 1] of the emitted masks (R, M, M)."""
+        mask_ious = [
+            head.predict(roi_feats, mask_probs, labels)
+            for head, roi_feats in self._scoring_pairs(forwards)
+        ]
+        return torch.stack(mask_ious).mean(0)
+
+    def _scoring_pairs(self, forwards: Sequence[MaskForward]) -> list[tuple[nn.Module, Tensor]]:
+        """The MaskIoU heads that score the emitted masks, each with its RoI feature: the last."""
+        return [(self._mask_iou_head_of(-1), forward.roi_feats) for forward in forwards[-1:]]
+
+    def _pair_of_nothing(self, feature: Tensor) -> tuple[nn.Module, Tensor]:
+        """A MaskIoU head with the RoI features (0, C, S, S) of no RoI."""
         head = self._mask_iou_head_of(-1)
-        return head.predict(forwards[-1].roi_feats, mask_probs, labels)
+        return head, feature.new_zeros(0, head.in_channels, *head.roi_feat_size)
 
 
 def host_sizes(roi_head: nn.Module, stage: int) -> dict[str, Union[int, tuple[int, int]]]:

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import HOOKS
+from mmdet.registry import HOOKS, MODELS
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.logging import MessageHub
 from mmengine.runner.priority import get_priority
@@ -71,6 +71,15 @@ def test_figures_of_pairs_worked_out_by_hand():
     figures = figures_of([0.2, 0.4, 0.9], [0.1, 0.5, 0.0], [1.0, 1.0, 0.0])
     expected = dict(positives=2, target=0.3, prediction=0.3, mae=0.1, correlation=1)
     assert figures == pytest.approx(expected)
+
+
+def test_logits_are_figures_of_iou():
+    loss = MODELS.build(dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True))
+    iou = torch.tensor([0.2, 0.8])
+    pairs = iou.logit(), torch.tensor([0.1, 0.5]), torch.ones(2)
+    logged = monitored(MaskIoUMonitorHook(interval=1), [loss], [[pairs]])[0]
+    assert logged['train/mask_iou_prediction'] == pytest.approx(0.5)
+    assert logged['train/mask_iou_mae'] == pytest.approx(0.2)
 
 
 def test_figures_of_a_window_are_numpys_of_all_its_pairs():

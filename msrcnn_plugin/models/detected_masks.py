@@ -1,0 +1,137 @@
+"""What a model detects in its training images, for its MaskIoU head to learn from.
+
+The paper's head learns from the mask head's positives: boxes that fit an object. At test it also
+scores duplicates, boxes around half an object and boxes around none; having seen none of them, it
+calls them good.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from mmdet.registry import TASK_UTILS
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ..geometry import MaskIoUTarget, mask_areas, mask_intersections, pairwise_mask_iou
+from .mask_forward import MaskForward
+
+
+class DetectedMasks(NamedTuple):
+    """``R`` detections of a batch, in the order of its images.
+
+    Attributes:
+        forwards: the mask head's calls for them; none where ``R`` is 0.
+        mask_probs: (R, M, M) probability of the emitted masks.
+        labels: (R,) long, the predicted classes.
+        target: the exact mask IoU of each with the best ground truth of its class.
+    """
+
+    forwards: Sequence[MaskForward]
+    mask_probs: Tensor
+    labels: Tensor
+    target: MaskIoUTarget
+
+
+@TASK_UTILS.register_module()
+class DetectionSampler:
+    """Detects in the training images as at test: the host's ``predict``, in eval mode.
+
+    The target is the IoU that evaluation would find, at the resolution of the input image: 0 for a
+    false detection. A detection that lies mostly in a crowd has none, as evaluation ignores it.
+    Nothing but the MaskIoU head learns from the samples: they are detected without gradient.
+    """
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        roi_head: nn.Module,
+        x: tuple[Tensor, ...],
+        rpn_results_list: InstanceList,
+        batch_data_samples: SampleList,
+    ) -> DetectedMasks:
+        """Samples of a batch, from the arguments of the host's ``loss``.
+
+        Args:
+            roi_head: with mask scoring.
+            x: features of the pyramid's levels.
+            rpn_results_list: proposals.
+            batch_data_samples: with ``gt_instances`` that have masks.
+        """
+        images = [_at_mask_resolution(sample) for sample in batch_data_samples]
+        with _evaluating(roi_head), _predictions_seen(roi_head) as seen:
+            roi_head.predict(x, rpn_results_list, images, rescale=False)
+        forwards, emitted, results_list = seen[-1]
+        targets = [
+            detection_target(results, sample)
+            for results, sample in zip(results_list, batch_data_samples)
+        ]
+        return DetectedMasks(
+            forwards,
+            torch.cat(emitted) if emitted else x[0].new_zeros(0, 1, 1),
+            torch.cat([results.labels for results in results_list]),
+            MaskIoUTarget(*(torch.cat(parts) for parts in zip(*targets))),
+        )
+
+
+def detection_target(results: InstanceData, sample: DetDataSample) -> MaskIoUTarget:
+    """Exact mask IoU of an image's detections.
+
+    Args:
+        results: ``masks`` (N, H, W) bool and ``labels`` (N,).
+        sample: the image's ground truth, its masks of the same height and width.
+
+    Returns:
+        ``iou`` (N,), 0 without a ground truth of the class; ``valid`` (N,), False in a crowd.
+    """
+    truth = sample.gt_instances
+    iou = pairwise_mask_iou(results.masks, _pixels(truth, results.masks))
+    iou = iou * (results.labels[:, None] == truth.labels)
+    crowds = _pixels(sample.get('ignored_instances', InstanceData()), results.masks)
+    in_crowd = mask_intersections(results.masks, crowds).sum(1)
+    return MaskIoUTarget(_largest(iou), in_crowd <= 0.5 * mask_areas(results.masks))
+
+
+def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
+    """(G, H, W) bool masks of the instances, where ``like`` (N, H, W) is."""
+    if 'masks' not in instances:
+        return like[:0]
+    return instances.masks.to_tensor(torch.bool, like.device)
+
+
+def _largest(iou: Tensor) -> Tensor:
+    """(N,) the largest of each row of (N, G), 0 for G = 0."""
+    return torch.cat([iou.new_zeros(len(iou), 1), iou], 1).amax(1)
+
+
+def _at_mask_resolution(sample: DetDataSample) -> DetDataSample:
+    """What the host needs to know to paste masks into the (padded) training image."""
+    masks = sample.gt_instances.masks
+    size = dict(ori_shape=(masks.height, masks.width), scale_factor=(1.0, 1.0))
+    return DetDataSample(metainfo={**sample.metainfo, **size})
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """In eval mode; afterwards each layer in the mode it had, frozen ones too."""
+    modes = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+@contextmanager
+def _predictions_seen(roi_head: nn.Module) -> Iterator[list]:
+    """Collect what would be scored, unscored: the MaskIoU head sees it later, with gradient."""
+    seen: list = []
+    roi_head.score_masks = lambda *given: seen.append(given)
+    try:
+        yield seen
+    finally:
+        del roi_head.score_masks

@@ -1,0 +1,170 @@
+"""The MaskIoU head that learns from what the model detects."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.structures import InstanceData
+
+from msrcnn_plugin.geometry import MaskIoUTarget
+from msrcnn_plugin.hooks.mask_iou_heads import find_mask_iou_heads
+from msrcnn_plugin.models.detected_masks import DetectionSampler, detection_target
+
+from ..conftest import data_sample, instances
+from .hosts import HOST_WARNINGS, HOSTS, batch_of, build, losses, pair, predict, tiny_host_cfg
+
+pytestmark = HOST_WARNINGS
+SAMPLER = dict(type='DetectionSampler')
+
+
+def host_cfg(name='ms_rcnn_r50_fpn', **mask_iou_head):
+    cfg = tiny_host_cfg(name)
+    cfg.roi_head.mask_iou_sampler = SAMPLER
+    cfg.roi_head.mask_iou_head.update(count_zero_targets=True, **mask_iou_head)
+    return cfg
+
+
+def rectangle(x1, y1, x2, y2):
+    mask = np.zeros((20, 30), dtype=np.uint8)
+    mask[y1:y2, x1:x2] = 1
+    return mask
+
+
+def detections(*masks, labels):
+    masks = torch.from_numpy(np.array(masks, dtype=bool).reshape(-1, 20, 30))
+    return InstanceData(masks=masks, labels=torch.tensor(labels, dtype=torch.long))
+
+
+def image(*masks, labels=(), crowds=()):
+    sample = data_sample(instances(np.array(masks).reshape(-1, 20, 30), labels), 20, 30)
+    sample.ignored_instances = instances(np.array(crowds).reshape(-1, 20, 30), [0] * len(crowds))
+    return sample
+
+
+class TestTarget:
+    def test_is_the_largest_iou_with_a_truth_of_the_class(self):
+        sample = image(rectangle(0, 0, 8, 10), rectangle(0, 0, 10, 10), labels=[0, 1])
+        found = detections(*[rectangle(0, 0, 10, 10)] * 3, labels=[0, 1, 2])
+        target = detection_target(found, sample)
+        torch.testing.assert_close(target.iou, torch.tensor([0.8, 1.0, 0.0]))
+        assert target.valid.all()
+
+    def test_is_none_in_a_crowd(self):
+        sample = image(crowds=[rectangle(10, 0, 20, 10)])
+        found = detections(rectangle(9, 0, 20, 4), rectangle(0, 0, 12, 10), labels=[0, 0])
+        target = detection_target(found, sample)
+        assert target.iou.tolist() == [0, 0]
+        assert target.valid.tolist() == [False, True]
+
+    def test_of_nothing(self):
+        assert detection_target(detections(labels=[]), image(labels=[])).iou.shape == (0,)
+        assert (
+            detection_target(
+                detections(labels=[]), image(rectangle(0, 0, 2, 2), labels=[0])
+            ).iou.numel()
+            == 0
+        )
+
+    def test_without_ignored_instances(self):
+        sample = image(rectangle(0, 0, 2, 2), labels=[0])
+        del sample.ignored_instances
+        assert detection_target(detections(rectangle(0, 0, 2, 2), labels=[0]), sample).iou == 1
+
+
+@pytest.fixture
+def batch():
+    """Two images, one of them without objects."""
+    return batch_of(3, 0)
+
+
+def sample_detections(model, batch):
+    images, samples = copy.deepcopy(batch)
+    with torch.no_grad():
+        x = model.extract_feat(images)
+        proposals = model.rpn_head.predict(x, samples, rescale=False)
+    return DetectionSampler()(model.roi_head, x, proposals, samples)
+
+
+def test_the_samples_are_the_models_predictions(batch):
+    model = build(host_cfg()).eval()
+    expected = predict(model, batch)
+    samples = sample_detections(model, batch)
+    assert samples.labels.equal(torch.cat([results.labels for results in expected]))
+    assert samples.mask_probs.shape == (len(samples.labels), 28, 28)
+    targets = [detection_target(r, sample) for r, sample in zip(expected, batch[1])]
+    assert samples.target.iou.equal(torch.cat([target.iou for target in targets]))
+    assert samples.target.iou.max() > 0
+    assert samples.target.iou[-len(expected[1]) :].max() == 0  # the image without objects
+
+
+@pytest.mark.parametrize('name', HOSTS)
+def test_the_host_learns_what_it_would_without_a_mask_score(name, batch):
+    """Losses and gradients; the MaskIoU head alone has one more."""
+    scoring, stock = pair(host_cfg(name), HOSTS[name])
+    ours, theirs = losses(scoring, batch), losses(stock, batch)
+    assert set(ours) - set(theirs) == {'loss_mask_iou'}
+    for name, loss in theirs.items():
+        torch.testing.assert_close(ours[name], loss, atol=1e-6, rtol=1e-5)
+    ours['loss_mask_iou'].backward()
+    reached = {name for name, param in scoring.named_parameters() if param.grad is not None}
+    (head,) = find_mask_iou_heads(scoring)
+    assert reached == {f'roi_head.mask_iou_head.{name}' for name, _ in head.named_parameters()}
+    assert head.fc_mask_iou.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('name', HOSTS)
+def test_muted_hosts_give_the_same_loss(name, batch):
+    model = build(host_cfg(name))
+    expected = losses(model, batch)['loss_mask_iou']
+    model.roi_head.mute_host_losses()
+    given = {loss: value for loss, value in losses(model, batch).items() if 'rpn' not in loss}
+    assert set(given) == {'loss_mask_iou'}
+    torch.testing.assert_close(given['loss_mask_iou'], expected)
+
+
+def test_sampling_leaves_no_trace(batch):
+    model = build(host_cfg()).train()
+    frozen = model.roi_head.bbox_head.eval()
+    modes = [module.training for module in model.modules()]
+    sample_detections(model, batch)
+    assert [module.training for module in model.modules()] == modes
+    assert not frozen.training
+    assert all('mask_ious' in results for results in predict(model, batch))
+
+
+def test_without_detections_the_loss_is_zero_and_reaches_the_head(batch):
+    cfg = host_cfg()
+    cfg.test_cfg.rcnn.score_thr = 2.0
+    model = build(cfg)
+    loss = losses(model, batch)['loss_mask_iou']
+    loss.backward()
+    assert loss == 0
+    (head,) = find_mask_iou_heads(model)
+    assert all(param.grad is not None for param in head.parameters())
+
+
+class TestBinaryCrossEntropy:
+    @pytest.fixture
+    def model(self):
+        return build(
+            host_cfg(loss_iou=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0))
+        )
+
+    def test_the_prediction_is_the_sigmoid(self, model, batch):
+        (head,) = find_mask_iou_heads(model)
+        head.fc_mask_iou.weight.data.zero_()
+        head.fc_mask_iou.bias.data.fill_(-2.0)
+        for results in predict(model, batch):
+            expected = torch.sigmoid(torch.tensor(-2.0)).expand(len(results))
+            torch.testing.assert_close(results.mask_ious, expected)
+
+    def test_the_loss_is_that_of_torch(self, model):
+        (head,) = find_mask_iou_heads(model)
+        logits, target = torch.randn(6, 3), torch.rand(6)
+        labels, valid = torch.arange(6) % 3, torch.arange(6) != 2
+        loss = head.loss(logits, labels, MaskIoUTarget(target, valid))
+        chosen = logits[torch.arange(6), labels]
+        expected = F.binary_cross_entropy_with_logits(chosen[valid], target[valid])
+        torch.testing.assert_close(loss['loss_mask_iou'], expected)
