@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.hub import get_config
 
+from msrcnn_plugin.models.detected_masks import DetectionSampler
+
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 FILES = sorted(path for path in CONFIGS.rglob('*.py') if path.parent.name != '_base_')
 # What a file's name begins with, and the RoI head that it promises.
@@ -160,6 +162,28 @@ def test_differs_from_its_host_by_the_mask_score_alone(name):
     for key in host:
         assert without_scope(ours[key]) == without_scope(host[key]), key
     assert set(ours) - set(host) == {'custom_imports', 'mask_scoring'}
+
+
+@pytest.mark.filterwarnings('ignore:Default ``avg_non_ignore`` is False')  # mmdet's SCNet
+@pytest.mark.parametrize('name', ['ms_rcnn_r50_fpn', *(host for host in HOSTS if host[0] != 'm')])
+def test_any_host_learns_from_detections(name, tmp_path):
+    leaf = tmp_path / 'leaf.py'
+    bases = [str(CONFIGS / f'{base}.py') for base in (name, '_base_/learn_from_detections')]
+    merge = 'model = dict(roi_head={{_base_.learn_from_detections}})'
+    leaf.write_text(f'_base_ = {bases}\n{merge}\n')
+    cfg, paper = Config.fromfile(leaf), load(name)
+    roi_head = build(copy.deepcopy(cfg.model)).roi_head
+    assert isinstance(roi_head.mask_iou_sampler, DetectionSampler)
+    head = roi_head.mask_iou_head
+    assert head.predicts_logits
+    assert head.count_zero_targets
+    assert head.loss_iou.loss_weight == 1
+    # Nothing else is changed.
+    for changed in (cfg, paper):
+        changed.model.roi_head.pop('mask_iou_sampler', None)
+        for key in ('loss_iou', 'count_zero_targets'):
+            changed.model.roi_head.mask_iou_head.pop(key, None)
+    assert cfg.model == paper.model
 
 
 @pytest.mark.parametrize('name', MADE_OF)

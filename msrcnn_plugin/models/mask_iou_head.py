@@ -153,6 +153,29 @@ class MSMaskIoUHead(BaseModule):
         mask_ious = choose_class(torch.cat([self(feats, probs) for feats, probs in parts]), labels)
         return mask_ious.sigmoid() if self.predicts_logits else mask_ious.clamp(0, 1)
 
+    # Weights that predict the IoU and weights that predict its logit have the same names and
+    # shapes. What they predict stands in the metadata of the state dict, where torch keeps the
+    # versions of modules: exchanged, they would load strictly and give wrong numbers.
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, *args) -> None:
+        super()._save_to_state_dict(destination, prefix, *args)
+        if hasattr(destination, '_metadata'):
+            destination._metadata[prefix[:-1]]['predicts_logits'] = self.predicts_logits
+
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, local_metadata: dict, *args
+    ) -> None:
+        given = local_metadata.get('predicts_logits', False)  # not, in a checkpoint of mmdet
+        if given != self.predicts_logits and f'{prefix}fc_mask_iou.weight' in state_dict:
+            names = {False: 'the IoU', True: 'the logit of the IoU'}
+            raise ValueError(
+                f"The weights of {prefix[:-1]} predict {names[given]}, but with the config's "
+                f'loss_iou={type(self.loss_iou).__name__} the head predicts '
+                f'{names[self.predicts_logits]}. Use the config that the checkpoint was trained '
+                'with, or start from a checkpoint without a MaskIoU head.'
+            )
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
 
 def _require_sizes(**sizes) -> None:
     missing = [name for name, size in sizes.items() if size is None]

@@ -2,6 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads import MaskIoUHead
+from mmengine.runner import load_checkpoint, save_checkpoint
+from mmengine.runner.checkpoint import get_state_dict
 
 from msrcnn_plugin.geometry import MaskIoUTarget
 from msrcnn_plugin.models import MSMaskIoUHead
@@ -161,3 +163,45 @@ def test_says_which_sizes_it_lacks():
 def test_refuses_a_negative_number_of_layers(counts):
     with pytest.raises(ValueError, match='give 0 or more'):
         small_head(**counts)
+
+
+class TestWhatWeightsPredict:
+    """Of the IoU or of its logit, weights have the same names and shapes."""
+
+    @staticmethod
+    def head(**loss_iou):
+        sizes = dict(in_channels=2, roi_feat_size=4, num_classes=1)
+        narrow = dict(num_convs=1, num_fcs=0, conv_out_channels=2)
+        return MSMaskIoUHead(loss_iou=loss_iou, **sizes, **narrow)
+
+    @pytest.fixture
+    def linear(self):
+        return self.head(type='MSELoss')
+
+    @pytest.fixture
+    def logit(self):
+        return self.head(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
+
+    def test_exchanged_they_are_refused(self, linear, logit):
+        with pytest.raises(ValueError, match=r'predict the IoU, but .* predicts the logit of'):
+            logit.load_state_dict(linear.state_dict())
+        with pytest.raises(ValueError, match=r'predict the logit of the IoU, but .*MSELoss'):
+            linear.load_state_dict(logit.state_dict())
+
+    def test_those_of_mmdet_predict_the_iou(self, linear, logit):
+        weights = dict(linear.state_dict())  # without metadata
+        linear.load_state_dict(weights)
+        with pytest.raises(ValueError, match='Use the config that the checkpoint was trained with'):
+            logit.load_state_dict(weights)
+
+    def test_a_start_without_them_is_taken(self, logit):
+        assert logit.load_state_dict({}, strict=False).missing_keys
+
+    def test_a_checkpoint_file_says_it(self, linear, logit, tmp_path):
+        saved, other = torch.nn.Module(), torch.nn.Module()
+        saved.mask_iou_head, other.mask_iou_head = logit, linear
+        file = str(tmp_path / 'logit.pth')
+        save_checkpoint(dict(state_dict=get_state_dict(saved)), file)
+        load_checkpoint(saved, file, strict=True)
+        with pytest.raises(ValueError, match='weights of mask_iou_head predict the logit'):
+            load_checkpoint(other, file)

@@ -1,0 +1,18 @@
+# Our recipe for the MaskIoU head, beside the paper's: it learns from what the model detects in the
+# training images, false detections included, the IoU that evaluation finds, by binary
+# cross-entropy. A leaf config of any host takes it with two lines:
+#     _base_ = ['../ms_rcnn_r50_fpn.py', '../_base_/learn_from_detections.py']
+#     model = dict(roi_head={{_base_.learn_from_detections}})
+learn_from_detections = dict(
+    mask_iou_sampler=dict(type='DetectionSampler'),
+    mask_iou_head=dict(
+        count_zero_targets=True,  # a false detection has IoU 0
+        loss_iou=dict(
+            _delete_=True,
+            type='CrossEntropyLoss',
+            use_sigmoid=True,
+            avg_non_ignore=True,
+            loss_weight=1.0,
+        ),
+    ),
+)
