@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 from rich.table import Table
 
-from tools.benchmarking.cases import RoIHeadLoss, random_tensor
+from tools.benchmarking.cases import STRIDES, RoIHeadLoss, random_tensor
 from tools.benchmarking.measuring import quartiles
 from tools.benchmarking.scene import NUM_CLASSES, data_samples, proposals
 from tools.benchmarking.tables import ms
@@ -35,7 +35,6 @@ HOSTS = (
 CASES = ('stock', 'plugin')
 PARTS = {'predict': 'prediction of 100 detections', 'loss': 'loss, forward'}
 DETECTIONS = 100
-FPN_STRIDES = (4, 8, 16, 32, 64)
 
 
 # --- the RoI heads -------------------------------------------------------------------------------
@@ -109,26 +108,24 @@ def make_case(name, part, case, settings, scene):
 
 def inputs_of(roi_head, scene, device):
     """Features, proposals, and data samples with the semantic map that some hosts learn from."""
-    extractor = roi_head.bbox_roi_extractor
-    extractor = extractor[0] if isinstance(extractor, torch.nn.ModuleList) else extractor
-    single = len(extractor.featmap_strides) == 1
-    strides = extractor.featmap_strides if single else FPN_STRIDES
-    features = tuple(
-        random_tensor(
-            (
-                len(scene.images),
-                extractor.out_channels,
-                *(math.ceil(side / stride) for side in scene.padded_size),
-            ),
-            device,
-        )
-        for stride in strides
-    )
     samples = data_samples(scene, device)
     for sample in samples:
         semantic = torch.zeros(1, *scene.padded_size, dtype=torch.long, device=device)
         sample.gt_sem_seg = PixelData(sem_seg=semantic)
-    return features, proposals(scene, device), samples
+    return features(roi_head, scene, device), proposals(scene, device), samples
+
+
+def features(roi_head, scene, device):
+    """Of all levels that a neck would give the host: one for C4, else a pyramid's five."""
+    extractor = roi_head.bbox_roi_extractor
+    extractor = extractor[0] if isinstance(extractor, torch.nn.ModuleList) else extractor
+    single = len(extractor.featmap_strides) == 1
+    levels = []
+    for stride in extractor.featmap_strides if single else STRIDES:
+        size = [math.ceil(side / stride) for side in scene.padded_size]
+        shape = (len(scene.images), extractor.out_channels, *size)
+        levels.append(random_tensor(shape, device))
+    return tuple(levels)
 
 
 class HostLoss(RoIHeadLoss):
@@ -162,13 +159,13 @@ class HostPredict:
         return self._detections
 
     def inputs(self, scene):
-        features, proposed, samples = inputs_of(self.roi_head, scene, self.device)
+        levels, proposed, samples = inputs_of(self.roi_head, scene, self.device)
         self._detections = [_detections(image.bboxes[:DETECTIONS]) for image in proposed]
-        return features, proposed, samples
+        return levels, proposed, samples
 
     @torch.no_grad()
-    def run(self, features, proposed, samples):
-        return self.roi_head.predict(features, proposed, samples, rescale=True)
+    def run(self, levels, proposed, samples):
+        return self.roi_head.predict(levels, proposed, samples, rescale=True)
 
 
 def _detections(boxes):
