@@ -22,6 +22,18 @@ def readme():
     return (REPOSITORY / 'README.md').read_text()
 
 
+@pytest.fixture
+def own_modules(readme, tmp_path, monkeypatch):
+    """The fenced Python snippets that begin with their file's name, importable."""
+    folder = tmp_path / 'modules'
+    folder.mkdir()
+    for language, code in FENCE.findall(readme):
+        named = re.match(r'# (\w+)\.py\n', code)
+        if language == 'python' and named:
+            (folder / f'{named[1]}.py').write_text(code)
+    monkeypatch.syspath_prepend(folder)
+
+
 @pytest.fixture(scope='module')
 def own_configs(readme):
     """The fenced Python snippets that are a config of a user's own."""
@@ -66,6 +78,8 @@ def test_a_config_of_ones_own_takes_five_lines_at_most(own_configs):
         assert len([line for line in lines if not line.startswith('_base_')]) <= 5, code
 
 
+@pytest.mark.usefixtures('own_modules')
+@pytest.mark.filterwarnings('ignore:To copy construct from a tensor')  # mmdet's cascades
 def test_a_config_of_ones_own_scores_masks_as_written(own_configs, tmp_path):
     for i, code in enumerate(own_configs):
         path = tmp_path / f'my_config_{i}.py'

@@ -42,7 +42,10 @@ def at_least(smallest):
 def parse_args(argv=None):
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--suite', action='append', choices=SUITES, help='measure only this; may be repeated'
+        '--suite',
+        action='append',
+        choices=(*SUITES, 'hosts'),
+        help='measure only this; may be repeated (all but hosts, a quarter of an hour by itself)',
     )
     parser.add_argument('--device', choices=('cpu', 'cuda'), help='cuda where there is one')
     parser.add_argument('--rounds', type=at_least(1), help='of every suite (as each needs)')

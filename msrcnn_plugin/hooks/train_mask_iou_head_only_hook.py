@@ -12,11 +12,11 @@ from .mask_iou_heads import find_mask_iou_heads
 
 @HOOKS.register_module()
 class TrainMaskIoUHeadOnlyHook(Hook):
-    """Trains the MaskIoU head alone on a trained Mask R-CNN; every other weight stays as it was
-    loaded.
+    """Trains the MaskIoU head alone on a trained Mask R-CNN, or any other host; every other weight
+    stays as it was loaded.
 
-    All else runs in eval mode and without gradient; the host's losses are not computed; the
-    optimizer holds the head's parameters alone. Start from a checkpoint:
+    All else runs in eval mode and without gradient; the host's losses are left out; the optimizer
+    holds the head's parameters alone. Start from a checkpoint:
     ``load_from='mask_rcnn.pth'``. What is saved is an ordinary checkpoint of the whole model.
     """
 

@@ -39,7 +39,7 @@ class MaskScoringMixin:
 
     and name it in the config, ``roi_head=dict(type='MyScoringHead', mask_iou_head=dict(
     type='MSMaskIoUHead'), ...)``. It asks of the head what all of mmdet's do: ``mask_loss`` has
-    arguments named ``sampling_results`` and ``batch_gt_instances`` and returns its losses as
+    arguments named ``sampling_results`` and ``batch_gt_instances`` and returns ``mask_preds`` and
     ``loss_mask``; ``predict_mask`` ends in ``predict_by_feat`` of its ``mask_head``.
 
     Predictions gain ``mask_ious`` (N,) in [0, 1] and ``mask_scores`` (N,), the product of class
@@ -103,7 +103,9 @@ class MaskScoringMixin:
         with observe_mask_head(self.mask_head) as forwards:
             results = super().mask_loss(*args, **kwargs)
         if self.mask_iou_sampler is None:
-            results['loss_mask'].update(self._positives_loss(forwards[-1], given))
+            # What the host's loss was given, which need not be what came out of the mask head.
+            forward = forwards[-1]._replace(mask_logits=results['mask_preds'])
+            results['loss_mask'].update(self._positives_loss(forward, given))
         return results
 
     def predict_mask(self, *args, **kwargs) -> InstanceList:

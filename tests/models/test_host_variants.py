@@ -79,7 +79,6 @@ def test_norm(name, norm):
     cfg.backbone.norm_cfg = norm
     for head in as_list(cfg.roi_head.mask_head):
         head.norm_cfg = norm
-    # SyncBN outside of several processes is BN, and its statistics change with every loss.
     assert_scores_as_the_host_with_its_losses(cfg, HOSTS[name])
 
 

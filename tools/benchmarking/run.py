@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import msrcnn_plugin  # noqa: F401  (registers the plugin)
-from tools.benchmarking import goals, tables
+from tools.benchmarking import goals, hosts, tables
 from tools.benchmarking.measuring import interleave, peak_of_call, summary
 from tools.benchmarking.suites import scaling_settings, sections_of
 
@@ -57,6 +57,9 @@ class Run:
             scaling = self._measured_scaling() if suite == 'targets' else None
             self.results['suites'][suite] = sections
             self.results['scaling'] = scaling or self.results['scaling']
+            if suite == 'hosts':
+                self.results['hosts'] = hosts.rows(sections, self.settings)
+                self.console.print(hosts.table(self.results['hosts']))
             self.results['goals'] = goals.reached(self.results)
             self.results['finished'] = suite == suites[-1]
             self._write()
@@ -70,7 +73,7 @@ class Run:
         measured = {}
         for section in sections_of(suite, self.settings):
             rounds = self.settings.rounds_of(suite, section.name)
-            if self.settings.device == 'cpu' and not peaks and not section.may_fail:
+            if self._peaks_are_wanted(section) and not peaks:
                 peaks = self._peaks(suite, section.cases)
             cases = measure_section(section, self.settings, rounds, self._progress)
             for name, case in cases.items():
@@ -79,6 +82,9 @@ class Run:
             measured[section.name] = cases
             self.console.print(tables.section_table(_title(section, rounds), cases))
         return measured
+
+    def _peaks_are_wanted(self, section):
+        return self.settings.device == 'cpu' and section.peaks and not section.may_fail
 
     def _measured_scaling(self):
         grid = scaling_settings(self.settings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Optional
 
+from tools.benchmarking import hosts
 from tools.benchmarking.cases import (
     HeadForward,
     HeadOnlyTrainStep,
@@ -29,6 +30,7 @@ ROUNDS = {
         'train_step': 2,
         'predict': 5,
         'head_only': 2,
+        'hosts': 3,
     },
     'cuda': {
         'targets': 30,
@@ -37,6 +39,7 @@ ROUNDS = {
         'train_step': 20,
         'predict': 30,
         'head_only': 20,
+        'hosts': 20,
     },
 }
 COMPILE_ROUNDS = 10
@@ -70,7 +73,8 @@ class Settings:
 class Section:
     """``cases`` by name: what makes the case from the scene that it will be timed on.
 
-    Of a section that ``may_fail``, a case that cannot run is reported instead of raised.
+    Of a section that ``may_fail``, a case that cannot run is reported instead of raised. Where
+    ``peaks``, peak memory on the CPU is measured too, in a process for each case.
     """
 
     suite: str
@@ -79,6 +83,7 @@ class Section:
     images: int
     cases: dict[str, Callable]
     may_fail: bool = False
+    peaks: bool = True
 
 
 def sections_of(suite, settings):
@@ -156,6 +161,21 @@ def _head_only(settings):
     return [Section('head_only', 'step', title, _images_of_a_step(settings), cases)]
 
 
+def _hosts(settings):
+    return [
+        Section(
+            'hosts',
+            f'{name}/{part}',
+            f'{name}, RoI head, {title}',
+            1,
+            {case: partial(hosts.make_case, name, part, case, settings) for case in hosts.CASES},
+            peaks=False,
+        )
+        for name in hosts.HOSTS
+        for part, title in hosts.PARTS.items()
+    ]
+
+
 def _compile(settings):
     def make(compiled, scene):
         channels = feature_channels(settings.small)
@@ -176,9 +196,10 @@ SUITES = dict(
     train_step=_train_step,
     predict=_predict,
     head_only=_head_only,
+    hosts=_hosts,
     compile=_compile,
 )
-DEFAULT_SUITES = tuple(name for name in SUITES if name != 'compile')
+DEFAULT_SUITES = tuple(name for name in SUITES if name not in ('hosts', 'compile'))
 
 
 # --- scaling of the targets ----------------------------------------------------------------------
