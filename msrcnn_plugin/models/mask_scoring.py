@@ -129,6 +129,11 @@ class MaskScoringMixin:
             mask_head.loss_and_target = _no_mask_loss
 
     def _build_mask_iou_head(self, mask_iou_head: ConfigType, stage: int = -1) -> nn.Module:
+        if not isinstance(mask_iou_head, dict):
+            raise TypeError(
+                f'mask_iou_head is a {type(mask_iou_head).__name__}; {type(self).__name__} takes '
+                "one config, dict(type='MSMaskIoUHead'). A list is for the stages of a cascade."
+            )
         return MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self, stage)))
 
     def _positives_loss(self, forward: MaskForward, given: dict[str, Any]) -> dict[str, Tensor]:

@@ -304,3 +304,10 @@ def test_a_host_without_a_mask_branch_is_refused():
         ValueError, match='MSRoIHead scores masks, but the model has no mask branch'
     ):
         MODELS.build(cfg)
+
+
+def test_a_head_for_each_stage_is_refused_where_there_are_none():
+    cfg = tiny_model_cfg()
+    cfg.roi_head.mask_iou_head = [cfg.roi_head.mask_iou_head] * 3
+    with pytest.raises(TypeError, match='is a list; MSRoIHead takes one config'):
+        MODELS.build(cfg)
