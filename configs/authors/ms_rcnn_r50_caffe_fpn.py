@@ -12,3 +12,4 @@ model = dict(
         'mask_roi_extractor': dict(roi_layer=roi_layer),
     },
 )
+visualizer = dict(type='MaskScoringVisualizer')
