@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def kind(self) -> tuple[str, str, str, str]:
-        """Action, names and note, with * for every number: one for the layers of a stack."""
+        """Action, layers and note, with * for every number: one for the layers of a stack."""
         return (self.action, _starred(self.source), _starred(self.target), self.note)
 
 
@@ -51,7 +51,7 @@ class Conversion:
         return sum(entry.action == action for entry in self.entries)
 
     def rows(self) -> list[tuple[str, str, str, str, int]]:
-        """The entries by kind: action, old names, new names, note, how many."""
+        """The entries by kind: action, old layers, new layers, note, how many parameters."""
         counts = Counter(entry.kind for entry in self.entries)
         by_action = sorted(counts, key=lambda kind: ACTIONS.index(kind[0]))
         return [(*kind, counts[kind]) for kind in by_action]
@@ -146,7 +146,8 @@ def _meta(checkpoint: Checkpoint, form: Format) -> dict[str, Any]:
 
 
 def _starred(name: str | None) -> str:
-    return re.sub(r'\d+', '*', name or '')
+    layer = (name or '').rpartition('.')[0]
+    return re.sub(r'\d+', '*', layer)
 
 
 def _listed(names: Collection[str]) -> str:

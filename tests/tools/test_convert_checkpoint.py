@@ -39,7 +39,7 @@ def test_an_authors_file_becomes_one_that_loads_strictly(
     model = MODELS.build(narrow_config(classes=3).model)
     load_checkpoint(model, str(out), map_location='cpu', strict=True)
     table = capsys.readouterr().out
-    assert 'backbone.fpn.fpn_inner*.weight' in table
+    assert 'backbone.fpn.fpn_inner*' in table
     assert 'background last' in table
     assert 'not mapped' in table
     content = json.loads(record.read_text())
@@ -54,7 +54,7 @@ def test_a_mask_rcnn_becomes_a_start_for_scoring(tmp_path, capsys):
     assert tool.main([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 0
     assert set(torch.load(tmp_path / 'out.pth')) == {'meta', 'state_dict'}
     output = capsys.readouterr().out
-    assert 'roi_head.mask_iou_head.convs.*.weight' in output
+    assert 'roi_head.mask_iou_head.convs.*' in output
     assert 'initialised by the training' in output
 
 
