@@ -34,6 +34,7 @@ def models_folder(tmp_path_factory):
     from .own_project import lay_out_models  # which imports this file
 
     init_default_scope('mmdet')
+    torch.manual_seed(0)
     return lay_out_models(tmp_path_factory.mktemp('models'))
 
 

@@ -17,6 +17,7 @@ more; how a mask is pasted into the image; and their predicted IoU, which is not
 from __future__ import annotations
 
 import re
+from typing import Callable
 
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def absorb_eps(name: str, weights: Weights, classes: int) -> Tensor:
     return weights[name] * (1 + BATCH_NORM_EPS / variance).sqrt()
 
 
-def count_from_zero(target: str):
+def count_from_zero(target: str) -> Callable[[re.Match], str]:
     """A rename whose group 1 counts layers from 1."""
     return lambda match: target.format(int(match[1]) - 1, match[2])
 

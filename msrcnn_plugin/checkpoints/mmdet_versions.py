@@ -7,17 +7,19 @@ model.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .rules import Format, Rule, background_last, without_background
 
 # A cascade numbers the heads of its stages.
 _STAGE = r'(?:\.\d)?'
 
 
-def _is_mmdet(names) -> bool:
+def _is_mmdet(names: Collection[str]) -> bool:
     return any(name.startswith('roi_head.bbox_head.') for name in names)
 
 
-def _is_mmdet_1(names) -> bool:
+def _is_mmdet_1(names: Collection[str]) -> bool:
     parts = {name.split('.')[0] for name in names}
     return {'bbox_head', 'rpn_head'} <= parts
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.runner import load_checkpoint
 
 from tools import convert_checkpoint as tool
@@ -31,8 +32,6 @@ def config_file(tmp_path_factory):
 def test_an_authors_file_becomes_one_that_loads_strictly(
     authors_file, config_file, tmp_path, capsys
 ):
-    from mmdet.registry import MODELS
-
     out, record = tmp_path / 'out.pth', tmp_path / 'out.json'
     words = [authors_file, out, '--config', config_file, '--json', record]
     assert tool.main([str(word) for word in words]) == 0
@@ -45,14 +44,16 @@ def test_an_authors_file_becomes_one_that_loads_strictly(
     content = json.loads(record.read_text())
     assert content['format'] == "the authors' maskrcnn-benchmark"
     renamed = [entry for entry in content['parameters'] if entry['action'] == 'renamed']
-    assert {entry['target'] for entry in renamed} == set(torch.load(out)['state_dict'])
+    assert {entry['target'] for entry in renamed} == set(
+        torch.load(out, weights_only=True)['state_dict']
+    )
 
 
 def test_a_mask_rcnn_becomes_a_start_for_scoring(tmp_path, capsys):
     weights = build_tiny_model('StandardRoIHead').state_dict()
     torch.save(dict(state_dict=weights, optimizer={}), tmp_path / 'in.pth')
     assert tool.main([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 0
-    assert set(torch.load(tmp_path / 'out.pth')) == {'meta', 'state_dict'}
+    assert set(torch.load(tmp_path / 'out.pth', weights_only=True)) == {'meta', 'state_dict'}
     output = capsys.readouterr().out
     assert 'roi_head.mask_iou_head.convs.*' in output
     assert 'initialised by the training' in output
