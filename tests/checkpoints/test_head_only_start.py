@@ -14,9 +14,10 @@ from ..own_project import lay_out_project, run
 pytestmark = pytest.mark.filterwarnings('ignore:To copy construct from a tensor')
 
 HOSTS = dict(my_mask_rcnn='MSRoIHead', my_cascade='MSCascadeRoIHead')
+NARROW = dict(type='MSMaskIoUHead', conv_out_channels=16, fc_out_channels=32)
 FIVE_LINES = """
 custom_imports = dict(imports=['msrcnn_plugin'], allow_failed_imports=False)
-model = dict(roi_head=dict(type='{head}', mask_iou_head=dict(type='MSMaskIoUHead')))
+model = dict(roi_head=dict(type='{head}', mask_iou_head={narrow}))
 custom_hooks = [dict(type='TrainMaskIoUHeadOnlyHook')]
 load_from = '{start}'
 """
@@ -36,7 +37,7 @@ def test_from_a_trained_host_to_a_model_with_mask_scores(project, host, capsys):
     start = project / f'{host}_start.pth'
     config = project / f'{host}_head_only.py'
     base = f"_base_ = '{host}.py'"
-    config.write_text(base + FIVE_LINES.format(head=HOSTS[host], start=start))
+    config.write_text(base + FIVE_LINES.format(head=HOSTS[host], narrow=NARROW, start=start))
     run(Config.fromfile(project / f'{host}.py'), project / host).train()
 
     trained = project / host / 'epoch_1.pth'
