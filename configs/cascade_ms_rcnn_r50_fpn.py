@@ -3,3 +3,4 @@
 _base_ = ['mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={**_base_.mask_scoring, 'type': 'MSCascadeRoIHead'})
+visualizer = dict(type='MaskScoringVisualizer')

@@ -19,3 +19,4 @@ model = dict(
         ),
     }
 )
+visualizer = dict(type='MaskScoringVisualizer')

@@ -24,3 +24,4 @@ model = dict(
     ),
     test_cfg=dict(rpn=dict(nms=dict(iou_threshold=0.85))),
 )
+visualizer = dict(type='MaskScoringVisualizer')

@@ -4,3 +4,4 @@
 _base_ = ['mmdet::htc/htc-without-semantic_r50_fpn_1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={**_base_.mask_scoring, 'type': 'MSHTCRoIHead'})
+visualizer = dict(type='MaskScoringVisualizer')

@@ -5,3 +5,4 @@
 _base_ = ['mmdet::dcn/mask-rcnn_r101-dconv-c3-c5_fpn_1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={{_base_.mask_scoring}})
+visualizer = dict(type='MaskScoringVisualizer')

@@ -3,3 +3,4 @@
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_x101-32x4d_fpn_2x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={{_base_.mask_scoring}})
+visualizer = dict(type='MaskScoringVisualizer')

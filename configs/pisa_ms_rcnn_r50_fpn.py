@@ -4,3 +4,4 @@
 _base_ = ['mmdet::pisa/mask-rcnn_r50_fpn_pisa_1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={**_base_.mask_scoring, 'type': 'MSPISARoIHead'})
+visualizer = dict(type='MaskScoringVisualizer')

@@ -4,3 +4,4 @@
 _base_ = ['mmdet::point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={**_base_.mask_scoring, 'type': 'MSPointRendRoIHead'})
+visualizer = dict(type='MaskScoringVisualizer')

@@ -4,3 +4,4 @@
 _base_ = ['mmdet::scnet/scnet_r50_fpn_1x_coco.py', './_base_/mask_scoring.py']
 
 model = dict(roi_head={**_base_.mask_scoring, 'type': 'MSSCNetRoIHead'})
+visualizer = dict(type='MaskScoringVisualizer')

@@ -27,4 +27,4 @@ if not _started_for_doctor():
     require_host()
     allow_own_checkpoints()
     allow_processes_without_gpu()
-    from . import evaluation, hooks, models  # noqa: F401  (each registers what it defines)
+    from . import evaluation, hooks, models, visualization  # noqa: F401  (each registers its own)

@@ -28,6 +28,16 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope='session')
+def models_folder(tmp_path_factory):
+    """Config and checkpoint of a tiny model with mask scores and of one without, and images."""
+    from .own_project import lay_out_models  # which imports this file
+
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    return lay_out_models(tmp_path_factory.mktemp('models'))
+
+
 def tiny_model_cfg(roi_head_type='MSRoIHead', num_classes=3, **roi_head):
     """mmdet's Mask R-CNN R50-FPN, narrow, with its roi_head replaced in part by ``roi_head``."""
     config = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')

@@ -134,6 +134,12 @@ def test_model_builds_with_the_heads_that_the_name_promises(path):
 
 
 @every_config
+def test_pictures_show_the_mask_score(path):
+    promised = 'MaskScoringVisualizer' if 'ms_rcnn' in path.name else 'DetLocalVisualizer'
+    assert load(path).visualizer.type == promised
+
+
+@every_config
 def test_model_has_as_many_classes_as_its_data(path):
     cfg = load(path)
     host = cfg.model.roi_head
@@ -159,6 +165,7 @@ def test_differs_from_its_host_by_the_mask_score_alone(name):
     ours, host = load(name), get_config(f'mmdet::{HOSTS[name]}.py')
     ours.model.roi_head.pop('mask_iou_head')
     ours.model.roi_head.type = host.model.roi_head.type
+    ours.visualizer.type = host.visualizer.type
     for key in host:
         assert without_scope(ours[key]) == without_scope(host[key]), key
     assert set(ours) - set(host) == {'custom_imports', 'mask_scoring'}

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import mmdet
 import pytest
+import torch
+from mmdet.registry import MODELS
 
 from .coco_folder import lay_out_coco
+from .conftest import tiny_model_cfg
 from .tiny_set import run_config, write_tiny_set
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -66,6 +69,34 @@ def test_a_process_without_objects_trains_beside_one_with(tmp_path):
         assert math.isfinite(line['loss_mask_iou'])
     assert max(line['loss_mask_iou'] for line in first) > 0
     assert {line['loss_mask_iou'] for line in second} == {0}
+
+
+def test_the_head_alone_trains_in_two_processes(tmp_path):
+    plain = MODELS.build(tiny_model_cfg('StandardRoIHead'))
+    plain.init_weights()
+    torch.save(dict(state_dict=plain.state_dict()), tmp_path / 'mask_rcnn.pth')
+    cfg = run_config(
+        write_tiny_set(tmp_path / 'set'),
+        tmp_path / 'run',
+        batch_size=1,
+        env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=120)),
+        custom_hooks=[dict(type='TrainMaskIoUHeadOnlyHook'), dict(type='LossProbe')],
+        custom_imports=dict(imports=['msrcnn_plugin', 'tests.loss_probe']),
+        load_from=str(tmp_path / 'mask_rcnn.pth'),
+    )
+    cfg.dump(tmp_path / 'config.py')
+    start(on_two_processes(tmp_path / 'config.py'), tmp_path)
+    for rank in (0, 1):
+        lines = (tmp_path / 'run' / f'rank{rank}.jsonl').read_text().splitlines()
+        assert len(lines) == 4
+        for line in map(json.loads, lines):
+            assert set(line) == {'loss', 'loss_mask_iou', 'objects'}
+            assert math.isfinite(line['loss_mask_iou'])
+    after = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(after[name], value) for name, value in plain.state_dict().items())
+    assert {name for name in after if name not in plain.state_dict()} == {
+        name for name in after if '.mask_iou_head.' in name
+    }
 
 
 # The config as it is, with a model that two cores can train and nothing to download.

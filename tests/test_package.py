@@ -15,6 +15,7 @@ PACKAGE = ROOT / 'msrcnn_plugin'
 MAY_IMPORT = {
     'doctor': {'compat'},
     'models': {'geometry'},
+    'checkpoints': {'models'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
     'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat'},

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from .conftest import data_sample
+from .own_project import lay_out_project
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r'^ *```(\w*)[^\n]*\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
@@ -79,8 +80,10 @@ def test_a_config_of_ones_own_takes_five_lines_at_most(own_configs):
 
 
 @pytest.mark.usefixtures('own_modules')
-@pytest.mark.filterwarnings('ignore:To copy construct from a tensor')  # mmdet's cascades
+# mmdet copies the merged masks of a cascade that way before it pastes them.
+@pytest.mark.filterwarnings('ignore:To copy construct from a tensor')
 def test_a_config_of_ones_own_scores_masks_as_written(own_configs, tmp_path):
+    lay_out_project(tmp_path)
     for i, code in enumerate(own_configs):
         path = tmp_path / f'my_config_{i}.py'
         path.write_text(code)

@@ -11,3 +11,4 @@ model = dict(
         'mask_iou_head': {**_base_.mask_scoring.mask_iou_head, **narrow},
     }
 )
+visualizer = dict(type='MaskScoringVisualizer')

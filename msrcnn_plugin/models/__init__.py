@@ -1,12 +1,14 @@
 """The MaskIoU head, and mmdet's RoI heads that use it."""
 
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
+from .detectron_anchors import DetectronAnchorGenerator
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
 from .point_rend import MSPointRendRoIHead
 from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
 
 __all__ = [
+    'DetectronAnchorGenerator',
     'MSCascadeRoIHead',
     'MSDoubleHeadRoIHead',
     'MSDynamicRoIHead',

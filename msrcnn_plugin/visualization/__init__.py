@@ -1,11 +1,13 @@
-"""Pictures of the same masks with class score, predicted and true MaskIoU."""
+"""Pictures of masks with their scores: mmdet's own, and figures with the true MaskIoU."""
 
 from .figure import draw_class_legend, draw_masks, draw_scores, draw_scores_legend, score_figure
+from .mask_scoring_visualizer import MaskScoringVisualizer
 from .placement import label_corners
 from .run_outputs import read_scored_images
 from .scored_image import ScoredImage, largest_reversal, most_telling
 
 __all__ = [
+    'MaskScoringVisualizer',
     'ScoredImage',
     'draw_class_legend',
     'draw_masks',

@@ -1,0 +1,18 @@
+"""Trained weights from elsewhere as this plugin's: read, recognised, renamed, checked, written."""
+
+from .conversion import FORMATS, Conversion, Entry, convert
+from .files import CheckpointError, read_checkpoint, write_checkpoint
+from .targets import Target, head_target, model_target
+
+__all__ = [
+    'FORMATS',
+    'CheckpointError',
+    'Conversion',
+    'Entry',
+    'Target',
+    'convert',
+    'head_target',
+    'model_target',
+    'read_checkpoint',
+    'write_checkpoint',
+]

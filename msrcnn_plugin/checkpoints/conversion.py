@@ -1,0 +1,155 @@
+"""From one checkpoint's weights to this plugin's, and a record of each of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from .authors import AUTHORS
+from .files import Checkpoint, CheckpointError
+from .mmdet_versions import MMDET, MMDET_1
+from .rules import Format, Weights
+from .targets import Target, head_target
+
+FORMATS = (AUTHORS, MMDET, MMDET_1)
+ACTIONS = ('mapped', 'renamed', 'dropped', 'new')
+# Names in an error before they are cut.
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of a parameter: ``mapped`` under its own name, ``renamed``, ``dropped``, or
+    ``new``: in the model and not in the file, for the training to initialise."""
+
+    action: str
+    source: str | None
+    target: str | None
+    note: str = ''
+
+    @property
+    def kind(self) -> tuple[str, str, str, str]:
+        """Action, layers and note, with * for every number: one for the layers of a stack."""
+        return (self.action, _starred(self.source), _starred(self.target), self.note)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Weights by their new names, and the record."""
+
+    format: Format
+    weights: dict[str, Tensor]
+    meta: dict[str, Any]
+    entries: tuple[Entry, ...]
+
+    def count(self, action: str) -> int:
+        return sum(entry.action == action for entry in self.entries)
+
+    def rows(self) -> list[tuple[str, str, str, str, int]]:
+        """The entries by kind: action, old layers, new layers, note, how many parameters."""
+        counts = Counter(entry.kind for entry in self.entries)
+        by_action = sorted(counts, key=lambda kind: ACTIONS.index(kind[0]))
+        return [(*kind, counts[kind]) for kind in by_action]
+
+
+def convert(checkpoint: Checkpoint, target: Target | None = None) -> Conversion:
+    """Name and lay out the weights of ``checkpoint`` as this plugin's, and check their shapes.
+
+    New parameters are not written: a loader then says that they are missing, and the training
+    initialises them.
+
+    Args:
+        target: what they have to fit; the MaskIoU head of the checkpoint's own model by default.
+
+    Raises:
+        CheckpointError: if the format is unknown, a name of it has no counterpart, or a shape does
+            not fit.
+    """
+    form = recognise(checkpoint.weights)
+    weights, entries = _apply(form, checkpoint.weights)
+    target = target or head_target(weights)
+    weights, more = _fit(weights, target)
+    dropped = {entry.source for entry in more}
+    entries = [entry for entry in entries if entry.target is None or entry.target not in dropped]
+    return Conversion(form, weights, _meta(checkpoint, form), (*entries, *more))
+
+
+def recognise(weights: Weights) -> Format:
+    """The format of parameters with these names."""
+    for form in FORMATS:
+        if form.recognise(weights):
+            return form
+    parts = Counter(name.split('.')[0] for name in weights)
+    found = ', '.join(f'{part} ({count})' for part, count in parts.most_common(SHOWN))
+    raise CheckpointError(
+        f'no known two-stage model: {len(weights)} parameters, of {found}; expected one of '
+        + ', '.join(form.name for form in FORMATS)
+    )
+
+
+def _apply(form: Format, weights: Weights) -> tuple[dict[str, Tensor], list[Entry]]:
+    unknown = [name for name in weights if form.rule_of(name) is None]
+    if unknown:
+        raise CheckpointError(
+            f'{_listed(unknown)} of {form.name} have no counterpart; expected an FPN model'
+        )
+    classes = form.class_count(weights)
+    converted, entries = {}, []
+    for name, value in weights.items():
+        rule = form.rule_of(name)
+        new_name = rule.rename(name)
+        if new_name is None:
+            entries.append(Entry('dropped', name, None, rule.note))
+            continue
+        # A part of a tensor would be saved with all of it.
+        new = rule.change(name, weights, classes).clone() if rule.change else value
+        converted[new_name] = new
+        action = 'mapped' if new_name == name else 'renamed'
+        entries.append(Entry(action, name, new_name, rule.note))
+    return converted, entries
+
+
+def _fit(weights: dict[str, Tensor], target: Target) -> tuple[dict[str, Tensor], list[Entry]]:
+    """The weights that ``target`` has, and what was dropped for it and is new in it."""
+    wrong = [
+        f'{name}: {tuple(weights[name].shape)}, the model has {tuple(shape)}'
+        for name, shape in target.shapes.items()
+        if name in weights and weights[name].shape != shape
+    ]
+    if wrong:
+        mend = 'is it the config of this model?' if target.whole else 'give the config of the model'
+        raise CheckpointError(f'shapes differ: {_listed(wrong)}; {mend}')
+    left_out = [name for name in weights if _is_foreign(name, target)]
+    new = [name for name in target.shapes if name not in weights]
+    entries = [Entry('dropped', name, None, 'not in the model') for name in left_out]
+    entries += [Entry('new', None, name, 'initialised by the training') for name in new]
+    return {name: value for name, value in weights.items() if name not in left_out}, entries
+
+
+def _is_foreign(name: str, target: Target) -> bool:
+    counted = name.endswith('num_batches_tracked')
+    return target.covers(name) and name not in target.shapes and not counted
+
+
+def _meta(checkpoint: Checkpoint, form: Format) -> dict[str, Any]:
+    """The classes, which mmengine keeps as `dataset_meta` and mmcv as `CLASSES`, and the origin."""
+    meta: Mapping[str, Any] = checkpoint.meta
+    classes = {key.lower(): meta[key] for key in ('CLASSES', 'PALETTE') if key in meta}
+    data_set = meta.get('dataset_meta', classes)
+    origin = dict(converted_from=form.name)
+    return dict(origin, dataset_meta=data_set) if data_set else origin
+
+
+def _starred(name: str | None) -> str:
+    layer = (name or '').rpartition('.')[0]
+    return re.sub(r'\d+', '*', layer)
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = ', '.join(list(names)[:SHOWN])
+    return shown if len(names) <= SHOWN else f'{shown} and {len(names) - SHOWN} more'

@@ -1,0 +1,84 @@
+"""Reads the weights of a checkpoint file without running what is in it, and writes them whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Where a file keeps its weights: mmengine and mmcv, maskrcnn-benchmark and detectron2.
+WEIGHT_KEYS = ('state_dict', 'model')
+PARALLEL_PREFIX = 'module.'
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint, or none that can be converted; says what was found."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights by name, without the prefix of a parallel wrapper, and what the file says of them."""
+
+    weights: dict[str, Tensor]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
+    """Read the weights alone (``weights_only=True``); nothing that a pickle asks for is run.
+
+    Optimizer, schedulers, logs and the EMA hook's second copy are not read on.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint, or asks for more than weights.
+    """
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except OSError:
+        raise
+    # Bytes that are no pickle fail in ways of their own: KeyError, IndexError, EOFError, ...
+    except Exception as error:
+        reason = (str(error).splitlines() or [''])[0]
+        raise CheckpointError(
+            f'{path} cannot be read as weights alone ({type(error).__name__}: {reason}); expected '
+            'what torch.save makes of weights. Where you trust the file, save its weights by '
+            "themselves: torch.save(dict(state_dict=...), 'weights.pth')"
+        ) from error
+    weights = _weights_in(content, path)
+    if all(name.startswith(PARALLEL_PREFIX) for name in weights):
+        weights = {name[len(PARALLEL_PREFIX) :]: value for name, value in weights.items()}
+    meta = content.get('meta')
+    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {})
+
+
+def _weights_in(content: Any, path: Any) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{path} holds a {type(content).__name__}; expected weights by name')
+    found = next((content[key] for key in WEIGHT_KEYS if key in content), content)
+    if not isinstance(found, Mapping):
+        found = {}
+    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    if not weights:
+        keys = ', '.join(map(str, list(content)[:8])) or 'nothing'
+        raise CheckpointError(
+            f'{path} holds {keys}; expected weights by name, under '
+            f'{" or ".join(map(repr, WEIGHT_KEYS))} or at the top'
+        )
+    return weights
+
+
+def write_checkpoint(
+    path: str | os.PathLike, weights: Mapping[str, Tensor], meta: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint of mmengine; ``path`` is there when all of it is, or not at all."""
+    path = Path(path)
+    partial = path.with_name(f'{path.name}.partial')
+    try:
+        torch.save(dict(meta=dict(meta), state_dict=dict(weights)), partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""The names and shapes that converted weights have to have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from ..models import MSMaskIoUHead
+from .files import CheckpointError
+
+HEAD = 'roi_head.mask_iou_head.'
+ROI_FEAT_SIZE = 14  # of the mask branch of every FPN model of mmdet
+
+
+@dataclass(frozen=True)
+class Target:
+    """Shapes by name, of a whole model or of its MaskIoU head alone."""
+
+    shapes: Mapping[str, torch.Size]
+    whole: bool
+
+    def covers(self, name: str) -> bool:
+        return self.whole or name.startswith(HEAD)
+
+
+def model_target(config: Config) -> Target:
+    """Of the model of a config, which is built without memory for its weights."""
+    if 'model' not in config:
+        raise CheckpointError('the config has no model; expected a config of mmdet')
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    with torch.device('meta'):
+        return Target(_shapes(MODELS.build(config.model)), whole=True)
+
+
+def head_target(weights: Mapping[str, Tensor]) -> Target:
+    """Of `MSMaskIoUHead` as it is by default on the model of ``weights``, of mmdet's names."""
+    first_conv = _find(r'roi_head\.mask_head(?:\.\d)?\.convs\.0\.conv\.weight', weights)
+    classifier = _find(r'roi_head\.bbox_head(?:\.\d)?\.fc_cls\.weight', weights)
+    with torch.device('meta'):
+        head = MSMaskIoUHead(
+            in_channels=first_conv.shape[1],
+            roi_feat_size=ROI_FEAT_SIZE,
+            num_classes=len(classifier) - 1,
+        )
+    return Target(_shapes(head, HEAD), whole=False)
+
+
+def _shapes(module: nn.Module, prefix: str = '') -> dict[str, torch.Size]:
+    # torch makes the counters of batch norms where a file has none.
+    return {
+        prefix + name: value.shape
+        for name, value in module.state_dict().items()
+        if not name.endswith('num_batches_tracked')
+    }
+
+
+def _find(pattern: str, weights: Mapping[str, Tensor]) -> Tensor:
+    for name, value in weights.items():
+        if re.fullmatch(pattern, name):
+            return value
+    raise CheckpointError(
+        f'no {pattern} among the weights, which tells the size of the MaskIoU head; '
+        'give the config of the model'
+    )

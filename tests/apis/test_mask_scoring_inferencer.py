@@ -1,0 +1,117 @@
+import inspect
+import json
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.apis import DetInferencer
+
+from msrcnn_plugin.apis import MaskScoringInferencer
+
+pytestmark = [
+    # mmengine says so of every inferencer: the visualizer has no folder of its own.
+    pytest.mark.filterwarnings('ignore:Failed to add .*LocalVisBackend'),
+    # Boxes of a model that was not trained lie on the border.
+    pytest.mark.filterwarnings('ignore:Warning. The .* is out of bounds'),
+    # mmdet's visualizer hands tensors to numpy.
+    pytest.mark.filterwarnings('ignore:__array_wrap__ must accept:DeprecationWarning'),
+]
+
+
+def make(models_folder, name='scored', cls=MaskScoringInferencer, **kwargs):
+    return cls(f'{models_folder}/{name}.py', f'{models_folder}/{name}.pth', device='cpu', **kwargs)
+
+
+@pytest.fixture(scope='module')
+def inferencer(models_folder):
+    return make(models_folder, show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def images(models_folder):
+    return str(models_folder / 'set' / 'images')
+
+
+def test_is_called_as_mmdets():
+    for name in ('__init__', '__call__'):
+        ours, theirs = (getattr(cls, name) for cls in (MaskScoringInferencer, DetInferencer))
+        assert inspect.signature(ours) == inspect.signature(theirs)
+
+
+def test_a_folder_in_batches_to_json_and_pictures(inferencer, images, tmp_path):
+    options = dict(out_dir=str(tmp_path), no_save_pred=False, pred_score_thr=0)
+    found = inferencer(images, batch_size=3, **options)
+    assert len(found['predictions']) == 8
+    for prediction in found['predictions']:
+        scores, ious = (np.array(prediction[name]) for name in ('scores', 'mask_ious'))
+        assert len(scores) == 20
+        assert ((ious >= 0) & (ious <= 1)).all()
+        np.testing.assert_allclose(prediction['mask_scores'], scores * ious, rtol=1e-6)
+    files = sorted((tmp_path / 'preds').iterdir())
+    assert [path.name for path in files] == [f'{i}.json' for i in range(8)]
+    written = [json.loads(path.read_text()) for path in files]
+    by_ious = sorted(found['predictions'], key=lambda prediction: prediction['mask_ious'])
+    assert sorted(written, key=lambda prediction: prediction['mask_ious']) == by_ious
+    pictures = sorted((tmp_path / 'vis').iterdir())
+    assert [path.name for path in pictures] == [f'{i}.jpg' for i in range(8)]
+    for path in pictures:
+        difference = cv2.absdiff(cv2.imread(str(path)), cv2.imread(f'{images}/{path.name}'))
+        assert difference.mean() > 5
+
+
+def test_shows_a_progress_bar(models_folder, images, capsys):
+    make(models_folder)(images)
+    assert 'Inference' in capsys.readouterr().out
+
+
+def test_all_but_the_mask_scores_is_what_mmdets_inferencer_gives(models_folder, inferencer, images):
+    theirs = make(models_folder, cls=DetInferencer, show_progress=False)
+    path = f'{images}/0.jpg'
+    (ours,), (expected,) = (infer(path)['predictions'] for infer in (inferencer, theirs))
+    assert {name: ours[name] for name in expected} == expected
+    assert set(ours) - set(expected) == {'mask_ious', 'mask_scores'}
+
+
+@pytest.mark.parametrize('field', ['mask_ious', 'mask_scores'])
+def test_masks_below_a_threshold_are_left_out_of_everything(inferencer, images, tmp_path, field):
+    path = f'{images}/0.jpg'
+    (before,) = inferencer(path)['predictions']
+    limit = float(np.median(before[field]))
+    kept = [i for i, value in enumerate(before[field]) if value >= limit]
+    assert 0 < len(kept) < 20
+    thresholds = {'mask_ious': 'mask_iou_thr', 'mask_scores': 'mask_score_thr'}
+    options = {thresholds[field]: limit, 'out_dir': str(tmp_path), 'no_save_pred': False}
+    (after,) = inferencer(path, **options)['predictions']
+    for name, values in before.items():
+        assert after[name] == [values[i] for i in kept], name
+    assert json.loads((tmp_path / 'preds' / '0.json').read_text()) == after
+
+
+def test_no_detection(inferencer, images, tmp_path):
+    options = dict(mask_score_thr=1.0, out_dir=str(tmp_path), no_save_pred=False)
+    found = inferencer(f'{images}/0.jpg', return_vis=True, **options)
+    (prediction,) = found['predictions']
+    assert prediction['mask_ious'] == prediction['mask_scores'] == prediction['scores'] == []
+    image = cv2.imread(f'{images}/0.jpg')
+    np.testing.assert_array_equal(found['visualization'][0], image[..., ::-1])
+
+
+def test_arrays_and_samples(inferencer, images, tmp_path):
+    array = cv2.imread(f'{images}/0.jpg')
+    options = dict(out_dir=str(tmp_path), no_save_pred=False)
+    found = inferencer([array, array], batch_size=2, **options)
+    names = sorted(path.name for path in (tmp_path / 'preds').iterdir())
+    assert len(names) == len(found['predictions']) == 2
+    assert all('mask_ious' in json.loads((tmp_path / 'preds' / n).read_text()) for n in names)
+    (sample,) = inferencer(array, return_datasamples=True)['predictions']
+    assert len(sample.pred_instances.mask_scores) == 20
+
+
+def test_a_plain_mask_rcnn_gives_what_mmdets_gives(models_folder, images, tmp_path):
+    inferencer = make(models_folder, 'plain', show_progress=False)
+    options = dict(out_dir=str(tmp_path), no_save_pred=False)
+    (prediction,) = inferencer(f'{images}/0.jpg', **options)['predictions']
+    assert set(prediction) == {'labels', 'scores', 'bboxes', 'masks'}
+    assert json.loads((tmp_path / 'preds' / '0.json').read_text()) == prediction
+    with pytest.raises(ValueError, match='mask_ious, which this model does not predict'):
+        inferencer(f'{images}/0.jpg', mask_iou_thr=0.5)

@@ -1,0 +1,131 @@
+"""Checkpoints of mmdet 1.x, 2.x and 3.x, written from a model of today."""
+
+import pytest
+import torch
+
+from msrcnn_plugin.checkpoints import CheckpointError, Target, convert
+from msrcnn_plugin.checkpoints.files import Checkpoint
+
+from ..conftest import build_tiny_model
+
+HEAD = 'roi_head.mask_iou_head.'
+
+
+@pytest.fixture(scope='module')
+def weights():
+    return build_tiny_model().state_dict()
+
+
+@pytest.fixture(scope='module')
+def target(weights):
+    return Target({name: value.shape for name, value in weights.items()}, whole=True)
+
+
+def plain(weights):
+    """Those of the Mask R-CNN."""
+    return {name: value for name, value in weights.items() if not name.startswith(HEAD)}
+
+
+def equal(first, second):
+    return set(first) == set(second) and all(torch.equal(first[n], second[n]) for n in first)
+
+
+def test_an_ms_rcnn_is_what_it_was(weights, target):
+    conversion = convert(Checkpoint(weights), target)
+    assert equal(conversion.weights, weights)
+    assert conversion.count('mapped') == len(conversion.entries) == len(weights)
+
+
+def test_of_a_mask_rcnn_the_mask_iou_head_is_new(weights, target):
+    conversion = convert(Checkpoint(plain(weights)), target)
+    assert equal(conversion.weights, plain(weights))
+    new = {entry.target for entry in conversion.entries if entry.action == 'new'}
+    assert new == set(weights) - set(plain(weights))
+    rows = [row for row in conversion.rows() if row[0] == 'new']
+    assert ('new', '', f'{HEAD}convs.*', 'initialised by the training', 4) in rows
+
+
+def test_without_a_config_the_default_head_of_the_models_size_is_new(weights):
+    conversion = convert(Checkpoint(plain(weights)))
+    names = {entry.target for entry in conversion.entries if entry.action == 'new'}
+    assert len(names) == 2 * (4 + 2 + 1)
+    assert all(name.startswith(HEAD) for name in names)
+    assert equal(conversion.weights, plain(weights))
+
+
+def test_the_copy_of_the_ema_hook_is_dropped(weights, target):
+    copies = {'ema_' + name.replace('.', '_'): -value for name, value in weights.items()}
+    conversion = convert(Checkpoint({**copies, **weights}), target)
+    assert equal(conversion.weights, weights)
+    assert conversion.count('dropped') == len(copies)
+
+
+def test_what_the_model_does_not_have_is_dropped_once(weights):
+    target = Target({name: value.shape for name, value in plain(weights).items()}, whole=True)
+    conversion = convert(Checkpoint(weights), target)
+    assert equal(conversion.weights, plain(weights))
+    dropped = [entry.source for entry in conversion.entries if entry.action == 'dropped']
+    assert sorted(dropped) == sorted(set(weights) - set(plain(weights)))
+    assert len(conversion.entries) == len(weights)
+
+
+def of_mmdet_1(weights, classes=3):
+    """The same model as mmdet 1.x had it: background first, everywhere, and heads at the top."""
+    old = {}
+    for name, value in weights.items():
+        layer = name.split('.')[-2]
+        if layer == 'fc_cls':
+            value = torch.cat([value[classes:], value[:classes]])
+        elif layer in ('fc_reg', 'conv_logits', 'fc_mask_iou'):
+            rows = len(value) // classes
+            value = torch.cat([torch.full_like(value[:rows], 9.0), value])
+        old[name.replace('roi_head.', '')] = value
+    return old
+
+
+def test_mmdet_1_had_the_background_first_and_other_names(weights, target):
+    conversion = convert(Checkpoint(of_mmdet_1(weights)), target)
+    assert conversion.format.name == 'mmdet 1.x'
+    assert equal(conversion.weights, weights)
+
+
+def test_a_class_agnostic_layer_of_mmdet_1_stays(weights):
+    old = of_mmdet_1(weights)
+    old['bbox_head.fc_reg.weight'] = torch.randn(4, 32)
+    old['bbox_head.fc_reg.bias'] = torch.randn(4)
+    target = Target({}, whole=False)
+    new = convert(Checkpoint(old), target).weights['roi_head.bbox_head.fc_reg.weight']
+    assert torch.equal(new, old['bbox_head.fc_reg.weight'])
+
+
+@pytest.mark.parametrize(
+    ('meta', 'kept'),
+    [
+        (dict(dataset_meta=dict(classes=('a',))), dict(classes=('a',))),
+        (dict(CLASSES=('a',), PALETTE=[(1, 2, 3)]), dict(classes=('a',), palette=[(1, 2, 3)])),
+        (dict(epoch=3), None),
+    ],
+)
+def test_keeps_the_classes_names(weights, target, meta, kept):
+    conversion = convert(Checkpoint(weights, meta), target)
+    assert conversion.meta.get('dataset_meta') == kept
+    assert conversion.meta['converted_from'] == 'mmdet 2.x or 3.x'
+
+
+def test_an_unknown_format_is_told_by_what_is_in_it():
+    weights = {f'transformer.{i}.weight': torch.zeros(1) for i in range(4)}
+    weights['head.weight'] = torch.zeros(1)
+    with pytest.raises(CheckpointError, match=r'5 parameters, of transformer \(4\), head \(1\)'):
+        convert(Checkpoint(weights))
+
+
+def test_a_model_whose_head_cannot_be_told_asks_for_the_config(weights):
+    without = {name: v for name, v in weights.items() if 'mask_head.convs' not in name}
+    with pytest.raises(CheckpointError, match='give the config of the model'):
+        convert(Checkpoint(without))
+
+
+def test_a_model_without_a_classifier_of_mmdet_1_is_refused(weights):
+    old = {name: v for name, v in of_mmdet_1(weights).items() if 'fc_cls' not in name}
+    with pytest.raises(CheckpointError, match='without a classifier'):
+        convert(Checkpoint(old))

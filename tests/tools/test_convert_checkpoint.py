@@ -1,0 +1,93 @@
+"""The command: a file in, a file out that loads, a table, and one line where it cannot."""
+
+import json
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.runner import load_checkpoint
+
+from tools import convert_checkpoint as tool
+
+from ..checkpoints.authors_model import make_weights
+from ..checkpoints.test_authors import narrow_config
+from ..conftest import build_tiny_model
+
+
+@pytest.fixture(scope='module')
+def authors_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp('authors') / 'model_final.pth'
+    weights = {f'module.{name}': value for name, value in make_weights(classes=3).items()}
+    torch.save(dict(model=weights, optimizer=dict(state={}), iteration=90000), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def config_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp('config') / 'config.py'
+    narrow_config(classes=3).dump(path)
+    return path
+
+
+def test_an_authors_file_becomes_one_that_loads_strictly(
+    authors_file, config_file, tmp_path, capsys
+):
+    out, record = tmp_path / 'out.pth', tmp_path / 'out.json'
+    words = [authors_file, out, '--config', config_file, '--json', record]
+    assert tool.main([str(word) for word in words]) == 0
+    model = MODELS.build(narrow_config(classes=3).model)
+    load_checkpoint(model, str(out), map_location='cpu', strict=True)
+    table = capsys.readouterr().out
+    assert 'backbone.fpn.fpn_inner*' in table
+    assert 'background last' in table
+    assert 'not mapped' in table
+    content = json.loads(record.read_text())
+    assert content['format'] == "the authors' maskrcnn-benchmark"
+    renamed = [entry for entry in content['parameters'] if entry['action'] == 'renamed']
+    assert {entry['target'] for entry in renamed} == set(
+        torch.load(out, weights_only=True)['state_dict']
+    )
+
+
+def test_a_mask_rcnn_becomes_a_start_for_scoring(tmp_path, capsys):
+    weights = build_tiny_model('StandardRoIHead').state_dict()
+    torch.save(dict(state_dict=weights, optimizer={}), tmp_path / 'in.pth')
+    assert tool.main([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 0
+    assert set(torch.load(tmp_path / 'out.pth', weights_only=True)) == {'meta', 'state_dict'}
+    output = capsys.readouterr().out
+    assert 'roi_head.mask_iou_head.convs.*' in output
+    assert 'initialised by the training' in output
+
+
+def one_line(capsys):
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    return error
+
+
+def test_what_it_cannot_convert_it_says_in_one_line(tmp_path, capsys):
+    torch.save(dict(state_dict={'encoder.weight': torch.zeros(1)}), tmp_path / 'in.pth')
+    assert tool.main([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 2
+    assert 'no known two-stage model: 1 parameters, of encoder (1)' in one_line(capsys)
+    assert not (tmp_path / 'out.pth').exists()
+
+
+def test_wrong_arguments_take_one_line(authors_file, tmp_path, capsys):
+    wrong = {
+        'is no file: give a checkpoint': ['missing.pth', tmp_path / 'out.pth'],
+        'exists: give a new file': [authors_file, authors_file],
+        'is no file: give a config': [authors_file, tmp_path / 'o.pth', '--config', 'none.py'],
+        'there is no folder': [authors_file, tmp_path / 'nowhere' / 'out.pth'],
+    }
+    for message, words in wrong.items():
+        with pytest.raises(SystemExit) as raised:
+            tool.parse_args([str(word) for word in words])
+        assert raised.value.code == 2
+        assert message in one_line(capsys)
+
+
+def test_help_names_what_does_not_map(capsys):
+    with pytest.raises(SystemExit) as raised:
+        tool.parse_args(['--help'])
+    assert raised.value.code == 0
+    assert 'Not mapped' in capsys.readouterr().out
