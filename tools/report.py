@@ -81,19 +81,23 @@ def check_args(parser, args):
 
 def tested(args):
     """The model that CONFIG and CHECKPOINT make, tested; and the files that it left."""
-    from mmengine.config import DictAction
-
     from msrcnn_plugin.apis import run_scored_test
     from msrcnn_plugin.visualization.report import ReportedModel, box_ap
 
     config, checkpoint = args.inputs
-    options = argparse.ArgumentParser()
-    options.add_argument('--cfg-options', nargs='+', action=DictAction)
-    changes = options.parse_args(['--cfg-options', *args.cfg_options]).cfg_options
     work_dir = args.work_dir or Path('work_dirs') / config.stem / 'report'
-    test = run_scored_test(config, checkpoint, work_dir, cfg_options=changes)
+    test = run_scored_test(config, checkpoint, work_dir, cfg_options=config_changes(args))
     model = ReportedModel(args.name or config.stem, test.result, box_ap=box_ap(test.figures))
     return model, test.pairs_file, (test.ann_file, test.image_folder, test.results_file)
+
+
+def config_changes(args):
+    """``--cfg-options`` as mmengine reads them: numbers, lists, dotted keys."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('options', nargs='*', action=DictAction)
+    return parser.parse_args(args.cfg_options).options
 
 
 def loaded(args):
