@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import cv2
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -65,9 +66,12 @@ def test_pairs_make_the_same_figures_and_a_page_without_gallery(tested, tmp_path
     again = json.loads((tmp_path / 'figures.json').read_text())['models']['tiny']
     assert again['figures'] == pytest.approx(own['figures'])
     assert 'misjudges' not in (tmp_path / 'page.html').read_text(encoding='utf-8')
-    sentence, page, *_ = capsys.readouterr().out.splitlines()
+    sentence, _, head, *_ = shown = capsys.readouterr().out.splitlines()
     assert sentence == own['sentence']
-    assert page.split() == ['page', str(tmp_path / 'page.html')]
+    assert (
+        head.split() == '| ranked by | AP | AP50 | AP75 | AP small | AP medium | AP large |'.split()
+    )
+    assert ['page', str(tmp_path / 'page.html')] in [line.split() for line in shown]
 
 
 def test_pairs_with_their_files_make_the_gallery(tested, tmp_path):
@@ -79,6 +83,13 @@ def test_no_cases_is_no_gallery(tested, tmp_path):
     arguments = ('--out', tmp_path / 'page.html', '--cases', 0, *gallery_files(tested))
     assert from_pairs(tested, *arguments) == 0
     assert 'misjudges' not in (tmp_path / 'page.html').read_text(encoding='utf-8')
+
+
+def test_a_figure_of_the_gist(tested, tmp_path):
+    paths = ('--out', tmp_path / 'page.html', '--figure', tmp_path / 'gist.png')
+    assert from_pairs(tested, *paths) == 0
+    height, width, _ = cv2.imread(str(tmp_path / 'gist.png')).shape
+    assert width > 2 * height
 
 
 def test_a_gallery_that_fails_says_what_is_kept(tested, tmp_path, capsys):
@@ -109,6 +120,8 @@ def test_pairs_that_cannot_be_read_are_one_line(tmp_path, capsys):
         (['a.py', 'b.pth', '--images', 'folder'], 'goes with a PAIRS_FILE'),
         (['a.npz', '--images', 'folder'], 'together'),
         (['a.npz', '--cases', '-1'], 'give 0 or more'),
+        ([__file__, __file__, '--json', 'no/folder/a.json'], 'there is no folder'),
+        ([__file__, __file__, '--figure', 'gist.jpg'], 'end it in one of'),
         (['a.py', 'b.pth', '--cfg-options', 'lr'], 'KEY=VALUE'),
     ],
 )
