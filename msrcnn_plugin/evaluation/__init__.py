@@ -7,23 +7,28 @@ from .calibration import (
     iou_error,
     reliability_curve,
 )
+from .density import JointDensity, joint_density
 from .mask_scoring_metric import MaskScoringMetric
 from .matching import Overlaps, pairwise_mask_iou, true_mask_iou
 from .pairs import MaskScoringPairs
+from .ranking_basis import RankingBasis
 from .rankings import RankedAP, rank_masks
 from .result import MaskScoringResult, ScopeFigures
 
 __all__ = [
     'IoUError',
+    'JointDensity',
     'MaskScoringMetric',
     'MaskScoringPairs',
     'MaskScoringResult',
     'Overlaps',
     'RankedAP',
+    'RankingBasis',
     'ReliabilityCurve',
     'ScopeFigures',
     'expected_calibration_error',
     'iou_error',
+    'joint_density',
     'pairwise_mask_iou',
     'rank_masks',
     'reliability_curve',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from . import input_checks
 from .pairs import MaskScoringPairs
-from .rankings import RankedAP, rank_masks
+from .ranking_basis import RankingBasis
+from .rankings import RankedAP
 from .result import HOST_RANKING, MaskScoringResult
 from .shared_iou_eval import SharedIoUEval, recorded_evaluations
 
@@ -157,20 +157,16 @@ class MaskScoringMetric(CocoMetric):
     def _ranked(
         self, evaluation: SharedIoUEval, predictions: _FlatPredictions
     ) -> MaskScoringResult:
-        overlaps, params = evaluation.overlaps, evaluation.params
-        place = overlaps.detection_id - 1  # COCO numbers the results from 1
-        if not np.array_equal(overlaps.detection_score, predictions.mask_score[place]):
+        overlaps = evaluation.overlaps
+        order = overlaps.detection_id - 1  # COCO numbers the results from 1
+        if not np.array_equal(overlaps.detection_score, predictions.mask_score[order]):
             raise RuntimeError(
                 'CocoMetric listed the masks in another order than it was given them'
             )
         pairs = self._pairs(evaluation, predictions)
         if self.pairs_file is not None:
             pairs.save(self.pairs_file)
-        rankings = {HOST_RANKING: _host_ranking(evaluation)}
-        for name, scores in predictions.other_rankings(pairs.true_iou).items():
-            rankings[name] = rank_masks(overlaps, scores[place], params)
-        ranges = dict(zip(params.areaRngLbl, map(tuple, params.areaRng)))
-        return MaskScoringResult(rankings=rankings, pairs=pairs, size_ranges=ranges)
+        return MaskScoringResult.from_pairs(pairs, {HOST_RANKING: _host_ranking(evaluation)})
 
     def _pairs(self, evaluation: SharedIoUEval, predictions: _FlatPredictions) -> MaskScoringPairs:
         overlaps = evaluation.overlaps
@@ -190,6 +186,8 @@ class MaskScoringMetric(CocoMetric):
             box=predictions.box,
             category_ids=np.array(categories, dtype=np.int64),
             category_names=np.array(names, dtype=str),
+            mean_prob=predictions.mean_prob,
+            basis=RankingBasis.of(overlaps, evaluation.params),
         )
 
 
@@ -207,13 +205,6 @@ class _FlatPredictions:
         self.mask_iou, self.mean_prob = (
             _joined(predictions, name) if name in predictions[0] else None for name in _ADDED_FIELDS
         )
-
-    def other_rankings(self, true_iou: NDArray) -> dict[str, NDArray]:
-        scores = {'cls': self.box_score, 'iou': self.mask_iou}
-        if self.mean_prob is not None:
-            scores['prob'] = self.box_score * self.mean_prob
-        scores['oracle'] = self.box_score * true_iou
-        return {name: values for name, values in scores.items() if values is not None}
 
 
 def _joined(predictions: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
@@ -261,10 +252,5 @@ def _explained(ann_file: str | None) -> Iterator[None]:
     except (KeyError, TypeError, AssertionError, AttributeError, ValueError):
         if ann_file is None or not os.path.isfile(ann_file):
             raise
-        try:
-            with open(ann_file, encoding='utf-8') as stream:
-                data_set = json.load(stream)
-        except ValueError as error:
-            raise ValueError(f'{ann_file} is no COCO annotation file: {error}') from error
-        input_checks.check_annotations(data_set, str(ann_file))
+        input_checks.read_annotations(ann_file)
         raise

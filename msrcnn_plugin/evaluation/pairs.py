@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .ranking_basis import RankingBasis
+from .rankings import RankedAP, rank_masks
+from .whole_file import whole_file
+
 FORMAT = 1
-_OPTIONAL = ('predicted_iou',)
+_OPTIONAL = ('predicted_iou', 'mean_prob')
 _PER_CATEGORY = ('category_ids', 'category_names')
+_BASIS = 'basis_'  # before the names of the basis' arrays in a file
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class MaskScoringPairs:
     box: NDArray[np.float64]  # (N, 4)
     category_ids: NDArray[np.int64]  # (K,) every category of the data set
     category_names: NDArray[np.str_]  # (K,)
+    mean_prob: NDArray[np.float64] | None = None  # (N,) mean probability inside the mask, if given
+    basis: RankingBasis | None = None  # what `rank` needs
 
     def __post_init__(self) -> None:
         lengths = {name: len(value) for name, value in self._arrays().items()}
@@ -48,36 +56,63 @@ class MaskScoringPairs:
 
     def _arrays(self) -> dict[str, NDArray]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def ranking_scores(self) -> dict[str, NDArray[np.float64]]:
+        """The scores (N,) of each ranking that `MaskScoringResult` knows and the model gives."""
+        scores = {'mask': self.mask_score, 'cls': self.box_score, 'iou': self.predicted_iou}
+        if self.mean_prob is not None:
+            scores['prob'] = self.box_score * self.mean_prob
+        scores['oracle'] = self.box_score * self.true_iou
+        return {name: values for name, values in scores.items() if values is not None}
+
+    def rank(self, scores: NDArray) -> RankedAP:
+        """AP of the same masks ranked by ``scores`` (N,), finite: no mask is read for it."""
+        if self.basis is None:
+            raise ValueError(
+                f'these pairs do not say which mask meets which object, so no AP follows. {_ADVICE}'
+            )
+        params = self.basis.params(self.category_ids)
+        overlaps = self.basis.overlaps(
+            category_index=np.searchsorted(params.catIds, self.category_id),
+            mask_score=self.mask_score,
+            area=self.area,
+            true_iou=self.true_iou,
+        )
+        return rank_masks(overlaps, np.asarray(scores, dtype=float)[self.basis.place], params)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one compressed ``.npz``; the file appears whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-        try:
-            with open(partial, 'wb') as stream:
-                np.savez_compressed(stream, format=FORMAT, **self._arrays())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        arrays = self._arrays()
+        if self.basis is not None:
+            arrays.update({_BASIS + name: value for name, value in vars(self.basis).items()})
+        with whole_file(path) as stream:
+            np.savez_compressed(stream, format=FORMAT, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> MaskScoringPairs:
         """Reads what `save` wrote; runs nothing that the file might carry."""
         arrays = _read(Path(path))
         found = arrays.pop('format', None)
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name != 'basis']
         missing = [name for name in names if name not in arrays and name not in _OPTIONAL]
         if found is None or missing:
             lacks = ', '.join(['format'] * (found is None) + missing)
             raise ValueError(f'{path} holds no mask scoring pairs: it lacks {lacks}. {_ADVICE}')
         if int(found) != FORMAT:
             raise ValueError(f'{path} has format {int(found)}, expected {FORMAT}. {_ADVICE}')
-        return cls(**{name: arrays.get(name) for name in names})
+        return cls(**{name: arrays.get(name) for name in names}, basis=_basis(arrays))
 
 
 _ADVICE = 'Write the file anew with MaskScoringMetric(pairs_file=...).'
+
+
+def _basis(arrays: Mapping[str, NDArray]) -> RankingBasis | None:
+    """None in a file that was written before there was one."""
+    names = [field.name for field in fields(RankingBasis)]
+    if any(_BASIS + name not in arrays for name in names):
+        return None
+    return RankingBasis(**{name: arrays[_BASIS + name] for name in names})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -27,8 +27,11 @@ class ScopeFigures:
     name: str
     detections: int
     ap: Mapping[str, float]  # by ranking
+    mean_true_iou: float
+    mean_cls_score: float
     cls_score_ece: float
-    mask_iou: IoUError | None  # None where the model predicts no IoU
+    mean_mask_iou: float | None  # None where the model predicts no IoU
+    mask_iou: IoUError | None
     mask_iou_ece: float | None
 
 
@@ -44,6 +47,18 @@ class MaskScoringResult:
     rankings: Mapping[str, RankedAP]
     pairs: MaskScoringPairs
     size_ranges: Mapping[str, tuple[float, float]]  # pixels, both ends included; `all` first
+
+    @classmethod
+    def from_pairs(
+        cls, pairs: MaskScoringPairs, rankings: Mapping[str, RankedAP] | None = None
+    ) -> MaskScoringResult:
+        """The result that pairs with a basis hold; counts every ranking that is not given."""
+        rankings = dict(rankings or {})
+        for name, scores in pairs.ranking_scores().items():
+            if name not in rankings:
+                rankings[name] = pairs.rank(scores)
+        sizes = zip(pairs.basis.size_names.tolist(), map(tuple, pairs.basis.size_ranges.tolist()))
+        return cls(rankings=rankings, pairs=pairs, size_ranges=dict(sizes))
 
     def figures(self) -> dict[str, float]:
         """The flat figures that are not COCO's own; NaN where undefined."""
@@ -113,10 +128,17 @@ class MaskScoringResult:
             name=name,
             detections=len(true_iou),
             ap={key: ranking.ap(**choice) for key, ranking in self.rankings.items()},
+            mean_true_iou=_mean(true_iou),
+            mean_cls_score=_mean(pairs.box_score[members]),
             cls_score_ece=_ece_or_nan(pairs.box_score[members], true_iou),
+            mean_mask_iou=None if predicted is None else _mean(predicted),
             mask_iou=None if predicted is None else iou_error(predicted, true_iou),
             mask_iou_ece=None if predicted is None else _ece_or_nan(predicted, true_iou),
         )
+
+
+def _mean(values: NDArray) -> float:
+    return float(values.mean()) if len(values) else float('nan')
 
 
 def _ece_or_nan(estimate: NDArray, true_iou: NDArray) -> float:
