@@ -13,7 +13,7 @@ import torch
 from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import get_box_tensor
-from mmdet.utils import ConfigType, InstanceList
+from mmdet.utils import ConfigType, InstanceList, OptConfigType
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
@@ -33,12 +33,18 @@ class MaskScoringMixin:
     Args:
         mask_iou_head: config of the MaskIoU head; its ``in_channels``, ``roi_feat_size`` and
             ``num_classes`` are the host's and need not be given.
+        mask_iou_calibration: config of a :class:`MaskIoUCalibration`, for a calibrated checkpoint.
         rescore_boxes: write the mask scores to ``scores`` as well, as mmdet 3.x's MS R-CNN does;
             box AP is then that of the mask scores.
     """
 
     def __init__(
-        self, *args, mask_iou_head: ConfigType, rescore_boxes: bool = False, **kwargs
+        self,
+        *args,
+        mask_iou_head: ConfigType,
+        mask_iou_calibration: OptConfigType = None,
+        rescore_boxes: bool = False,
+        **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
         if not self.with_mask:
@@ -47,6 +53,9 @@ class MaskScoringMixin:
                 'give mask_roi_extractor and mask_head, or use the host without mask scoring.'
             )
         self.mask_iou_head = MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self)))
+        self.mask_iou_calibration = (
+            None if mask_iou_calibration is None else MODELS.build(mask_iou_calibration)
+        )
         self.rescore_boxes = rescore_boxes
 
     def mask_loss(self, *args, **kwargs) -> dict:
@@ -105,6 +114,8 @@ class MaskScoringMixin:
         for results, ious in zip(results_list, mask_ious.split(counts)):
             results.mask_ious = ious
             results.mask_scores = results.scores * ious
+            if self.mask_iou_calibration is not None:
+                self.mask_iou_calibration.rescore(results)
             if self.rescore_boxes:
                 results.scores = results.mask_scores
 
