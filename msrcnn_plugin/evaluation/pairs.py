@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .ranking_basis import RankingBasis
 from .rankings import RankedAP, rank_masks
+from .whole_file import whole_file
 
 FORMAT = 1
 _OPTIONAL = ('predicted_iou', 'mean_prob', 'uncalibrated_iou')
@@ -92,15 +93,8 @@ class MaskScoringPairs:
         arrays = self._arrays()
         if self.basis is not None:
             arrays.update({_BASIS + name: value for name, value in vars(self.basis).items()})
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-        try:
-            with open(partial, 'wb') as stream:
-                np.savez_compressed(stream, format=FORMAT, **arrays)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(path) as stream:
+            np.savez_compressed(stream, format=FORMAT, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> MaskScoringPairs:

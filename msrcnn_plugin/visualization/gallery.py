@@ -1,0 +1,137 @@
+"""The masks whose class score misjudges them most, and a picture of each.
+
+Shapes: ``N`` detections of a data set, an image crop of ``h`` x ``w`` pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from ..evaluation import MaskScoringPairs
+
+# Of one image, so that a single bad one does not fill the gallery.
+MOST_OF_AN_IMAGE = 2
+# A mask that hardly meets an object of its class is a false alarm, not a poor mask.
+LEAST_IOU = 0.1
+# Outlines over photographs; both have a dark halo.
+TRUTH_COLOUR, PREDICTION_COLOUR = '#56B4E9', '#F0E442'
+
+
+@dataclass(frozen=True)
+class MisjudgedMask:
+    """A detection, the object it meets best and what is around them."""
+
+    image: NDArray[np.uint8]  # (h, w, 3) RGB crop
+    mask: NDArray[np.bool_]  # (h, w)
+    truth: NDArray[np.bool_]  # (h, w)
+    image_name: str
+    class_name: str
+    class_score: float
+    predicted_iou: float | None  # None where the model predicts none
+    true_iou: float
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """``overrated``: high class score, poor mask. ``underrated``: good mask, low class score."""
+
+    overrated: tuple[MisjudgedMask, ...] = ()
+    underrated: tuple[MisjudgedMask, ...] = ()
+
+
+def most_overrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
+    """Detections (n,) whose class score exceeds the true IoU by most, n <= ``count``.
+
+    Masks of a true IoU below `LEAST_IOU` are left out, and so are all but the first few of an
+    image.
+    """
+    excess = pairs.box_score - pairs.true_iou
+    return _first_of_images(pairs, np.where(pairs.true_iou >= LEAST_IOU, excess, -1), count)
+
+
+def most_underrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
+    """Detections (n,) whose true IoU exceeds the class score by most, n <= ``count``.
+
+    A second mask of an object that another one finds with a higher class score is rightly low:
+    where the pairs have a basis, such masks are left out.
+    """
+    excess = np.where(is_first_of_its_object(pairs), pairs.true_iou - pairs.box_score, -1)
+    return _first_of_images(pairs, excess, count)
+
+
+def is_first_of_its_object(pairs: MaskScoringPairs) -> NDArray[np.bool_]:
+    """(N,) False where another detection meets the same object with a higher class score.
+
+    To meet is to reach the lowest IoU threshold, 0.5. True everywhere for pairs without a basis.
+    """
+    first = np.ones(len(pairs), dtype=bool)
+    if pairs.basis is None:
+        return first
+    detection = pairs.basis.place[pairs.basis.pair_detection]
+    truth, score = pairs.basis.pair_truth, pairs.box_score[detection]
+    highest = np.zeros(len(pairs.basis.truth_area))
+    np.maximum.at(highest, truth, score)
+    # The object a detection meets best comes last, and overwrites the others.
+    order = np.argsort(pairs.basis.pair_iou, kind='stable')
+    first[detection[order]] = (score >= highest[truth])[order]
+    return first
+
+
+def _first_of_images(
+    pairs: MaskScoringPairs, excess: NDArray[np.float64], count: int
+) -> NDArray[np.int64]:
+    """Detections of positive excess, largest first, at most `MOST_OF_AN_IMAGE` of each image."""
+    chosen: list[int] = []
+    taken: dict = {}
+    for place in np.argsort(-excess, kind='stable'):
+        if len(chosen) == count or excess[place] <= 0:
+            break
+        image = pairs.image_id[place]
+        taken[image] = taken.get(image, 0) + 1
+        if taken[image] <= MOST_OF_AN_IMAGE:
+            chosen.append(int(place))
+    return np.array(chosen, dtype=np.int64)
+
+
+def crop_window(
+    box: tuple[int, int, int, int], image_size: tuple[int, int], *, least: int = 48
+) -> tuple[slice, slice]:
+    """Rows and columns of a square around a box with half its size as margin, within the image.
+
+    Args:
+        box: x1, y1, x2, y2 in pixels.
+        image_size: height, width.
+        least: side of the square in pixels at least, so that small objects keep their surroundings.
+    """
+    x1, y1, x2, y2 = box
+    side = max(least, round(1.5 * max(x2 - x1, y2 - y1)))
+    return _span((y1 + y2) / 2, side, image_size[0]), _span((x1 + x2) / 2, side, image_size[1])
+
+
+def _span(middle: float, side: int, length: int) -> slice:
+    start = int(np.clip(round(middle - side / 2), 0, max(length - side, 0)))
+    return slice(start, min(start + side, length))
+
+
+def draw_misjudged(ax: Axes, case: MisjudgedMask) -> list[Artist]:
+    """The crop with the outlines of ground truth and prediction; those of them that have pixels."""
+    ax.set_axis_off()
+    ax.imshow(case.image, interpolation='nearest')
+    outlines = ((case.truth, TRUTH_COLOUR), (case.mask, PREDICTION_COLOUR))
+    return [draw_outline(ax, mask, colour) for mask, colour in outlines if mask.any()]
+
+
+def draw_outline(ax: Axes, mask: NDArray[np.bool_], colour: str, width: float = 1.6) -> Artist:
+    """Outline along the pixels' edges; a margin closes it where the mask meets the border."""
+    padded = np.pad(mask, 1).astype(float)
+    rows, columns = (np.arange(-1, length + 1) for length in mask.shape)
+    contour = ax.contour(columns, rows, padded, levels=[0.5], colors=[colour], linewidths=width)
+    halo = patheffects.withStroke(linewidth=width + 1.2, foreground='black')
+    contour.set_path_effects([halo])
+    return contour

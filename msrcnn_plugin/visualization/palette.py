@@ -1,0 +1,107 @@
+"""One look for every plot: a colour, a marker and a name for each score, and plain axes.
+
+The four hues are told apart by the colour-blind, and each curve has its own dashes and marker as
+well. On white each reaches a contrast of 4.5. `DARK` has their counterparts on a dark ground: a
+page maps one to the other by value, so a role's colour must be no other role's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+INK, MUTED, GRID = '#1f2933', '#5b6673', '#dce1e7'
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one score is drawn and called everywhere."""
+
+    name: str
+    colour: str
+    marker: str
+    dashes: Any  # a line style of matplotlib
+
+    def line(self) -> dict[str, Any]:
+        """Keyword arguments of `Axes.plot`."""
+        return dict(color=self.colour, linestyle=self.dashes, linewidth=2)
+
+
+# By the names of `MaskScoringResult.rankings`, in the order in which they are listed.
+STYLES = {
+    'cls': Style('class score', '#b4500a', 'o', (0, (5, 1.5))),
+    'iou': Style('predicted IoU', '#00776a', 'D', (0, (1, 1.2))),
+    'prob': Style('class score × mean probability', '#8a3a86', '^', (0, (3, 1, 1, 1))),
+    'mask': Style('mask score', '#0b60aa', 's', 'solid'),
+    'oracle': Style('class score × true IoU', '#5b6673', 'v', (0, (2, 1))),
+}
+DARK = {
+    INK: '#e8ebef',
+    MUTED: '#a3adb8',
+    GRID: '#38414c',
+    '#b4500a': '#f0a05a',
+    '#00776a': '#4fc9b0',
+    '#8a3a86': '#dd9ad8',
+    '#0b60aa': '#74b5f5',
+}
+
+SIZE_INCHES = (3.9, 3.4)
+TEXT_PT = 10
+
+
+def plain_axes(ax: Axes, *, xlabel: str, ylabel: str) -> None:
+    """Two spines, a quiet grid, labels of one size."""
+    ax.patch.set_visible(False)
+    ax.spines[['top', 'right']].set_visible(False)
+    for spine in ax.spines.values():
+        spine.set_color(MUTED)
+    ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=TEXT_PT, length=3)
+    ax.grid(color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(xlabel, color=INK, fontsize=TEXT_PT)
+    ax.set_ylabel(ylabel, color=INK, fontsize=TEXT_PT)
+
+
+def unit_ticks(ax: Axes, low: float = 0.0) -> None:
+    """Both axes from ``low`` to 1, with the same five or six ticks."""
+    step = 0.1 if low >= 0.5 else 0.2
+    ticks = [round(low + i * step, 1) for i in range(round((1 - low) / step) + 1)]
+    names = [f'{tick:g}' for tick in ticks]
+    ax.set_xticks(ticks, names)
+    ax.set_yticks(ticks, names)
+    ax.set_xlim(low, 1)
+    ax.set_ylim(low, 1)
+
+
+def coloured_key(
+    ax: Axes, entries: list[tuple[str, str]], *, corner: tuple[float, float], ha: str
+) -> list:
+    """Names in the colours of their curves, one below the other from a corner of the axes."""
+    x, y = corner
+    return [
+        ax.annotate(
+            text,
+            (x, y),
+            xycoords='axes fraction',
+            xytext=(0, -(TEXT_PT + 4) * place),
+            textcoords='offset points',
+            color=colour,
+            fontsize=TEXT_PT,
+            fontweight='bold',
+            ha=ha,
+            va='top',
+        )
+        for place, (text, colour) in enumerate(entries)
+    ]
+
+
+def written(value: float, digits: int = 2) -> str:
+    """A number as pictures and tables write it; a dash where it is undefined."""
+    return '–' if value != value else f'{value:.{digits}f}'.replace('-', '\u2212')
+
+
+def grouped(count: int) -> str:
+    """A count with a thin space at the thousands."""
+    return f'{count:,}'.replace(',', '\u202f')

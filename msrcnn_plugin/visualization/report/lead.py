@@ -1,0 +1,80 @@
+"""The sentence that a page opens with: what the scoring changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..palette import written
+from .reported_model import ReportedModel
+
+# Less than this, in AP points, is written as no change: COCO's AP is reported with one digit.
+NO_CHANGE = 0.05
+
+
+def lead(models: Sequence[ReportedModel]) -> str:
+    """One sentence for one model; for several, which of them ranks its masks best."""
+    if len(models) == 1:
+        return scoring_sentence(models[0])
+    ap = {model.name: main_ap(model) for model in models}
+    defined = {name: value for name, value in ap.items() if not math.isnan(value)}
+    if not defined:
+        return 'Mask AP is undefined: no ground truth of the data set counts.'
+    best = max(defined, key=defined.get)
+    others = ', '.join(f'{name} {percent(value)}' for name, value in ap.items() if name != best)
+    return f'{best} has the highest mask AP, {percent(ap[best])}; {others}.'
+
+
+def scoring_sentence(model: ReportedModel) -> str:
+    """What ranking one model's masks by mask score instead of class score does to mask AP."""
+    before, after = _ap(model, 'cls'), main_ap(model)
+    if math.isnan(before):
+        return 'Mask AP is undefined: no ground truth of the data set counts.'
+    if not len(model.result.pairs):
+        return 'The model found nothing: there are no masks to rank, and mask AP is 0.'
+    room = 100 * (_ap(model, 'oracle') - before)
+    if not model.has_mask_score:
+        return (
+            f'Ranked by {model.score_name} the masks reach mask AP {percent(before)}; with their '
+            f'true IoU known they would reach {percent(_ap(model, "oracle"))} '
+            f'({written(room, 1)} points more).'
+        )
+    return (
+        f'Ranking the same masks by mask score instead of {model.score_name} '
+        f'{_change(before, after)}{_share(100 * (after - before), room)}'
+    )
+
+
+def main_ap(model: ReportedModel) -> float:
+    """Mask AP in [0, 1] under the ranking that the model is meant to be used with."""
+    return _ap(model, model.main_ranking)
+
+
+def percent(ap: float) -> str:
+    """AP as COCO's tables have it, 0 to 100 with one digit."""
+    return written(100 * ap, 1)
+
+
+def _ap(model: ReportedModel, ranking: str) -> float:
+    return model.result.rankings[ranking].ap()
+
+
+def _change(before: float, after: float) -> str:
+    points = 100 * (after - before)
+    if abs(points) < NO_CHANGE:
+        return f'leaves mask AP at {percent(before)}'
+    verb, sign = ('raises', '+') if points > 0 else ('lowers', '\u2212')
+    return (
+        f'{verb} mask AP from {percent(before)} to {percent(after)} '
+        f'({sign}{written(abs(points), 2)})'
+    )
+
+
+def _share(gain: float, room: float) -> str:
+    """How much of what was to be gained, where anything was."""
+    if room < NO_CHANGE:
+        return '; knowing the true IoU would not rank them better.'
+    if gain < NO_CHANGE:
+        return f'; knowing the true IoU would raise it by {written(room, 1)} points.'
+    share = written(100 * gain / room, 0)
+    return f': {share} % of the {written(room, 1)} points that knowing the true IoU would gain.'

@@ -1,0 +1,151 @@
+"""The tables of a page: cells that know how they are written and how they sort."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+from ...evaluation import IoUError, ScopeFigures
+from ...evaluation.rankings import FIGURE_SUFFIXES
+from ..palette import grouped, written
+from .lead import main_ap
+from .reported_model import ReportedModel
+
+AP_NAMES = ('AP', 'AP50', 'AP75', 'AP small', 'AP medium', 'AP large')
+MOST_CLASSES = 1500  # of LVIS 1203
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a table; ``value`` is what it sorts by, None for text."""
+
+    text: str
+    value: float | None = None
+    strong: bool = False
+
+    @property
+    def key(self) -> str:
+        """The number for the page's script; empty where undefined, which sorts last."""
+        if self.value is None or math.isnan(self.value):
+            return ''
+        return repr(float(self.value))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a head; a table may be given to `render_report` beside its own."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ''
+
+
+def number(value: float | None, digits: int = 2, *, strong: bool = False) -> Cell:
+    """A number; a dash where it is undefined or not given."""
+    value = math.nan if value is None else value
+    return Cell(written(value, digits), value, strong)
+
+
+def count(value: int) -> Cell:
+    return Cell(grouped(value), value)
+
+
+def fact(value: float | str) -> Cell:
+    """A further figure of a model, as `ReportedModel.facts` has it."""
+    if isinstance(value, str):
+        return Cell(value)
+    return Cell('–' if math.isnan(value) else f'{value:.4g}', value)
+
+
+def ap_table(models: Sequence[ReportedModel]) -> Table:
+    """AP of the boxes, and of the same masks under each ranking, one line each."""
+    rows = [row for model in models for row in _ap_rows(model)]
+    head = ('model', 'of', 'ranked by', *AP_NAMES)
+    # A column that says the same in every row says nothing.
+    kept = [True] * len(head)
+    kept[:2] = len(models) > 1, any(model.box_ap for model in models)
+    return Table(
+        'AP of the same masks under each ranking',
+        tuple(compress(head, kept)),
+        tuple(tuple(compress(row, kept)) for row in rows),
+        'In percent; bold is the ranking to use. The main AP counts 100 detections an image, the '
+        f'others {_highest_limit(models)}.',
+    )
+
+
+def _highest_limit(models: Sequence[ReportedModel]) -> str:
+    limits = {ranking.max_dets[:3][-1] for m in models for ranking in m.rankings.values()}
+    return ' or '.join(str(limit) for limit in sorted(limits))
+
+
+def _ap_rows(model: ReportedModel) -> list[tuple[Cell, ...]]:
+    """Model, what is ranked, by which score, COCO's six."""
+    name, rows = Cell(model.name), []
+    if model.box_ap:
+        boxes = [100 * model.box_ap.get(suffix, math.nan) for suffix in FIGURE_SUFFIXES]
+        cells = (number(value, 1) for value in boxes)
+        rows.append((name, Cell('boxes'), Cell(model.score_name), *cells))
+    for key, ranking in model.rankings.items():
+        strong = key == model.main_ranking
+        cells = (number(100 * ap, 1, strong=strong) for ap in ranking.figures().values())
+        rows.append((name, Cell('masks'), Cell(model.ranking_name(key), None, strong), *cells))
+    return rows
+
+
+def facts_table(models: Sequence[ReportedModel]) -> Table | None:
+    """One line a model: its main mask AP, how well its scores know the mask, its further facts."""
+    names = list(dict.fromkeys(name for model in models for name in model.facts))
+    if len(models) == 1 and not names:
+        return None
+    rows = tuple(
+        (
+            Cell(model.name),
+            number(100 * main_ap(model), 1, strong=True),
+            *_quality(model),
+            *(fact(model.facts.get(name, math.nan)) for name in names),
+        )
+        for model in models
+    )
+    head = ('model', 'mask AP', 'ECE of its score', 'ECE of predicted IoU', 'correlation', *names)
+    return Table('The models', head, rows)
+
+
+def _quality(model: ReportedModel) -> tuple[Cell, ...]:
+    overall = model.result.overall()
+    correlation = None if overall.mask_iou is None else overall.mask_iou.pearson
+    return (number(overall.cls_score_ece, 3), number(overall.mask_iou_ece, 3), number(correlation))
+
+
+def scope_table(model: ReportedModel) -> Table:
+    """Detections, AP by ranking, calibration and error: overall, by size, by class."""
+    result = model.result
+    scopes = [result.overall(), *result.by_size(), *result.by_class()[:MOST_CLASSES]]
+    aps = tuple(f'AP, {model.ranking_name(name)}' for name in model.rankings)
+    head = ('', 'masks', 'detections', *aps, 'mean true IoU', f'ECE, {model.score_name}')
+    if model.predicts_iou:
+        head += ('ECE, predicted IoU', 'MAE', 'RMSE', 'Pearson', 'Spearman')
+    rows = tuple(_scope_row(scope, tuple(model.rankings)) for scope in scopes)
+    return Table(f'{model.name}: all, by size, by class', head, rows)
+
+
+def _scope_row(scope: ScopeFigures, rankings: tuple[str, ...]) -> tuple[Cell, ...]:
+    return (
+        Cell('all' if scope.scope == 'all' else f'{scope.scope}', strong=scope.scope == 'all'),
+        Cell(scope.name),
+        count(scope.detections),
+        *(number(100 * scope.ap[name], 1) for name in rankings),
+        number(scope.mean_true_iou),
+        number(scope.cls_score_ece, 3),
+        *_error_cells(scope.mask_iou, scope.mask_iou_ece),
+    )
+
+
+def _error_cells(error: IoUError | None, ece: float | None) -> tuple[Cell, ...]:
+    if error is None:
+        return ()
+    values: Mapping[str, float] = vars(error)
+    names = ('mae', 'rmse', 'pearson', 'spearman')
+    return (number(ece, 3), *(number(values[name], 3) for name in names))

@@ -1,0 +1,64 @@
+"""The sentence that opens the page."""
+
+import numpy as np
+import pytest
+
+from msrcnn_plugin.visualization.report import ReportedModel, lead, scoring_sentence
+
+from ...evaluation.coco_sets import CLASSES, data_set, fields_of, random_set
+from .models import evaluated, evaluated_set, with_ap
+
+RAISES = (
+    'raises mask AP from 41.4 to 41.6 (+0.25): 5 % of the 5.4 points that knowing the true IoU '
+    'would gain.'
+)
+LOWERS = (
+    'lowers mask AP from 40.0 to 39.0 (−1.00); knowing the true IoU would raise it by 5.0 points.'
+)
+LEAVES = 'leaves mask AP at 40.0; knowing the true IoU would raise it by 5.0 points.'
+NO_ROOM = 'leaves mask AP at 40.0; knowing the true IoU would not rank them better.'
+
+
+@pytest.mark.parametrize(
+    ('ap', 'sentence'),
+    [
+        ((0.414, 0.4165, 0.468), RAISES),
+        ((0.4, 0.39, 0.45), LOWERS),
+        ((0.4, 0.4001, 0.45), LEAVES),
+        ((0.4, 0.4, 0.4), NO_ROOM),
+    ],
+)
+def test_says_what_the_scoring_changed(ap, sentence):
+    start = 'Ranking the same masks by mask score instead of class score '
+    assert lead([with_ap(*ap)]) == start + sentence
+
+
+def test_the_score_goes_by_its_models_name():
+    assert 'instead of box score' in lead([with_ap(0.4, 0.5, 0.6, score_name='box score')])
+
+
+def test_a_model_without_mask_score_says_what_there_is_to_gain(tmp_path):
+    result = evaluated_set(tmp_path, predicts_iou=False)
+    sentence = scoring_sentence(ReportedModel('plain', result))
+    assert sentence.startswith('Ranked by class score the masks reach mask AP ')
+    assert 'points more' in sentence
+
+
+def test_several_models_are_named_best_first():
+    models = [with_ap(0.3, 0.31, 0.5, 'first'), with_ap(0.3, 0.35, 0.5, 'second')]
+    assert lead(models) == 'second has the highest mask AP, 35.0; first 31.0.'
+
+
+def test_no_detections(tmp_path):
+    data, _ = random_set(3, images=4)
+    result = evaluated(tmp_path, data, [], fields_of([]))
+    assert 'found nothing' in lead([ReportedModel('blind', result)])
+
+
+def test_no_ground_truth(tmp_path):
+    _, results = random_set(3, images=4)
+    result = evaluated(tmp_path, data_set(range(1, 5), (), CLASSES), results, fields_of(results))
+    assert np.isnan(result.rankings['cls'].ap())
+    model = ReportedModel('a model', result)
+    assert lead([model]) == 'Mask AP is undefined: no ground truth of the data set counts.'
+    assert lead([model, ReportedModel('b', result)]) == lead([model])
