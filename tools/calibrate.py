@@ -9,7 +9,6 @@ same weights; a config applies the map with
 
 import argparse
 import json
-import os
 import pickle
 import sys
 from pathlib import Path
@@ -85,20 +84,11 @@ def load(path):
         raise ValueError(f'{path} cannot be read as a checkpoint: {reason}') from error
 
 
-def save(checkpoint, path):
-    """The file appears whole or not at all."""
-    import torch
-
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
-        torch.save(checkpoint, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def calibrate(args):
     """Writes OUT, and returns the figures."""
+    import torch
+
+    from msrcnn_plugin.evaluation.whole_file import whole_file
     from msrcnn_plugin.models import calibrated_checkpoint
 
     calibration, figures = fitted(args.pairs, args.method)
@@ -106,7 +96,8 @@ def calibrate(args):
     calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
     # What is in there, for people; the map itself goes where the model looks for it.
     calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
-    save(calibrated, args.out)
+    with whole_file(args.out) as stream:
+        torch.save(calibrated, stream)
     return figures
 
 

@@ -108,17 +108,6 @@ def test_a_calibrated_model_is_fitted_anew_to_what_it_was(tmp_path):
     np.testing.assert_array_equal(again.values, fit.values)
 
 
-def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    def half(checkpoint, path):
-        path.write_bytes(b'half')
-        raise OSError('disk full')
-
-    monkeypatch.setattr(torch, 'save', half)
-    with pytest.raises(OSError, match='disk full'):
-        calibrate.save({}, tmp_path / 'out.pth')
-    assert not list(tmp_path.iterdir())
-
-
 def refusal(arguments, capsys):
     with pytest.raises(SystemExit) as exit_info:
         calibrate.main([str(argument) for argument in arguments])
