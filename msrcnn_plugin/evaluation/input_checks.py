@@ -5,7 +5,9 @@ Every function raises a ValueError that says what was given, what was expected a
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -116,6 +118,17 @@ def check_every_image_once(image_ids: Sequence) -> None:
             f'image {image!r} was predicted {count} times. Every image counts once: check the '
             'sampler, and that the size given to `evaluate` is the length of the data set.'
         )
+
+
+def read_annotations(path: str | os.PathLike) -> dict[str, Any]:
+    """The content of a COCO annotation file, checked by `check_annotations`."""
+    try:
+        with open(path, encoding='utf-8') as stream:
+            data_set = json.load(stream)
+    except ValueError as error:
+        raise ValueError(f'{path} is no COCO annotation file: {error}') from error
+    check_annotations(data_set, str(path))
+    return data_set
 
 
 def check_annotations(data_set: Any, source: str) -> None:

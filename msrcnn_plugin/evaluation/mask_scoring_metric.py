@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -254,10 +253,5 @@ def _explained(ann_file: str | None) -> Iterator[None]:
     except (KeyError, TypeError, AssertionError, AttributeError, ValueError):
         if ann_file is None or not os.path.isfile(ann_file):
             raise
-        try:
-            with open(ann_file, encoding='utf-8') as stream:
-                data_set = json.load(stream)
-        except ValueError as error:
-            raise ValueError(f'{ann_file} is no COCO annotation file: {error}') from error
-        input_checks.check_annotations(data_set, str(ann_file))
+        input_checks.read_annotations(ann_file)
         raise

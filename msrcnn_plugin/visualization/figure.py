@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from .outline import draw_outline
 from .placement import label_corners
 from .scored_image import ScoredImage
 
@@ -64,7 +65,7 @@ def draw_masks(
         tint[mask] = _rgba(class_colour(label), 0.25)
     ax.imshow(tint, interpolation='nearest')
     filled = [i for i, mask in enumerate(masks) if mask.any()]
-    outlines = [_outline(ax, masks[i], class_colour(labels[i])) for i in filled]
+    outlines = [draw_outline(ax, masks[i], class_colour(labels[i])) for i in filled]
     if not numbered:
         return outlines
     return outlines + _numbers(ax, [masks[i] for i in filled], [i + 1 for i in filled])
@@ -72,15 +73,6 @@ def draw_masks(
 
 def _rgba(colour: str, alpha: float) -> tuple[float, ...]:
     return (*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), alpha)
-
-
-def _outline(ax: Axes, mask: NDArray[np.bool_], colour: str) -> Artist:
-    """Outline along the pixels' edges; a margin closes it where the mask meets the border."""
-    padded = np.pad(mask, 1).astype(float)
-    rows, columns = (np.arange(-1, length + 1) for length in mask.shape)
-    contour = ax.contour(columns, rows, padded, levels=[0.5], colors=[colour], linewidths=1.6)
-    contour.set_path_effects([patheffects.withStroke(linewidth=2.8, foreground='black')])
-    return contour
 
 
 def _numbers(ax: Axes, masks: Sequence[NDArray], numbers: Sequence[int]) -> list[Text]:

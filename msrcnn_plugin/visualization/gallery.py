@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..evaluation import MaskScoringPairs
+from .outline import draw_outline
 
 # Of one image, so that a single bad one does not fill the gallery.
 MOST_OF_AN_IMAGE = 2
@@ -125,13 +125,3 @@ def draw_misjudged(ax: Axes, case: MisjudgedMask) -> list[Artist]:
     ax.imshow(case.image, interpolation='nearest')
     outlines = ((case.truth, TRUTH_COLOUR), (case.mask, PREDICTION_COLOUR))
     return [draw_outline(ax, mask, colour) for mask, colour in outlines if mask.any()]
-
-
-def draw_outline(ax: Axes, mask: NDArray[np.bool_], colour: str, width: float = 1.6) -> Artist:
-    """Outline along the pixels' edges; a margin closes it where the mask meets the border."""
-    padded = np.pad(mask, 1).astype(float)
-    rows, columns = (np.arange(-1, length + 1) for length in mask.shape)
-    contour = ax.contour(columns, rows, padded, levels=[0.5], colors=[colour], linewidths=width)
-    halo = patheffects.withStroke(linewidth=width + 1.2, foreground='black')
-    contour.set_path_effects([halo])
-    return contour

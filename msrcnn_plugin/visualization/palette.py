@@ -7,9 +7,11 @@ page maps one to the other by value, so a role's colour must be no other role's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 INK, MUTED, GRID = '#1f2933', '#5b6673', '#dce1e7'
@@ -21,6 +23,7 @@ class Style:
 
     name: str
     colour: str
+    tint: str  # of areas; strong enough on white and on a dark ground alike
     marker: str
     dashes: Any  # a line style of matplotlib
 
@@ -31,11 +34,11 @@ class Style:
 
 # By the names of `MaskScoringResult.rankings`, in the order in which they are listed.
 STYLES = {
-    'cls': Style('class score', '#b4500a', 'o', (0, (5, 1.5))),
-    'iou': Style('predicted IoU', '#00776a', 'D', (0, (1, 1.2))),
-    'prob': Style('class score × mean probability', '#8a3a86', '^', (0, (3, 1, 1, 1))),
-    'mask': Style('mask score', '#0b60aa', 's', 'solid'),
-    'oracle': Style('class score × true IoU', '#5b6673', 'v', (0, (2, 1))),
+    'cls': Style('class score', '#b4500a', '#dd6c17', 'o', (0, (5, 1.5))),
+    'iou': Style('predicted IoU', '#00776a', '#0f9b86', 'D', (0, (1, 1.2))),
+    'prob': Style('class score × mean probability', '#8a3a86', '#b65bb1', '^', (0, (3, 1, 1, 1))),
+    'mask': Style('mask score', '#0b60aa', '#2c83db', 's', 'solid'),
+    'oracle': Style('class score × true IoU', '#5b6673', '#808c99', 'v', (0, (2, 1))),
 }
 DARK = {
     INK: '#e8ebef',
@@ -48,7 +51,7 @@ DARK = {
 }
 
 SIZE_INCHES = (3.9, 3.4)
-TEXT_PT = 10
+TEXT_PT, LINE_PT = 10, 14
 
 
 def plain_axes(ax: Axes, *, xlabel: str, ylabel: str) -> None:
@@ -75,23 +78,27 @@ def unit_ticks(ax: Axes, low: float = 0.0) -> None:
     ax.set_ylim(low, 1)
 
 
-def coloured_key(
-    ax: Axes, entries: list[tuple[str, str]], *, corner: tuple[float, float], ha: str
-) -> list:
-    """Names in the colours of their curves, one below the other from a corner of the axes."""
-    x, y = corner
+def coloured_key(ax: Axes, entries: Sequence[tuple[str, str]], corner: str) -> list[Artist]:
+    """Names in the colours of their curves, one below the other, in a corner of the axes.
+
+    Args:
+        entries: text and colour.
+        corner: `upper left`, `upper right` or `lower left`.
+    """
+    vertical, horizontal = corner.split()
+    x, y = {'left': 0.03, 'right': 1.0}[horizontal], {'upper': 1.0, 'lower': 0.03}[vertical]
+    above = 0 if vertical == 'upper' else len(entries) - 1
+    style = dict(fontsize=TEXT_PT, fontweight='bold', ha=horizontal)
+    style['va'] = 'top' if vertical == 'upper' else 'bottom'
     return [
         ax.annotate(
             text,
             (x, y),
             xycoords='axes fraction',
-            xytext=(0, -(TEXT_PT + 4) * place),
+            xytext=(0, LINE_PT * (above - place)),
             textcoords='offset points',
             color=colour,
-            fontsize=TEXT_PT,
-            fontweight='bold',
-            ha=ha,
-            va='top',
+            **style,
         )
         for place, (text, colour) in enumerate(entries)
     ]

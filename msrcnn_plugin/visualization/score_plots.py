@@ -54,7 +54,7 @@ def draw_density(ax: Axes, density: JointDensity, style: Style) -> list[Artist]:
     low = float(density.edges[0])
     plain_axes(ax, xlabel='true MaskIoU', ylabel=style.name)
     cells = ax.imshow(
-        _tinted(density.counts.T, style.colour),
+        _tinted(density.counts.T, style.tint),
         origin='lower',
         extent=(low, 1, low, 1),
         interpolation='nearest',
@@ -75,7 +75,7 @@ def draw_density(ax: Axes, density: JointDensity, style: Style) -> list[Artist]:
         color=MUTED,
         fontsize=TEXT_PT - 1,
     )
-    _draw_scale(ax, int(density.counts.max(initial=0)), style.colour)
+    _draw_scale(ax, int(density.counts.max(initial=0)), style.tint)
     return [cells, *means]
 
 
@@ -130,7 +130,7 @@ def draw_reliability(ax: Axes, curves: Mapping[Style, ReliabilityCurve]) -> list
     key = [
         (f'{style.name}: ECE {written(curve.ece)}', style.colour) for style, curve in curves.items()
     ]
-    coloured_key(ax, key, corner=(0.03, 0.98), ha='left')
+    coloured_key(ax, key, 'upper left')
     unit_ticks(ax)
     return dots
 
@@ -140,7 +140,9 @@ def draw_ap_by_iou(ax: Axes, curves: Sequence[APCurve]) -> list[Line2D]:
     plain_axes(ax, xlabel='IoU threshold', ylabel='mask AP (%)')
     lines = [ax.plot(c.thresholds, 100 * c.ap, **c.style.line())[0] for c in curves]
     key = [(f'{c.style.name}  {written(100 * c.mean_ap, 1)}', c.style.colour) for c in curves]
-    coloured_key(ax, key, corner=(1, 1.02), ha='right')
+    # The curves fall; only very good masks fill the corner that this leaves.
+    fills_corner = any(c.ap[len(c.ap) // 2 :].mean() > 0.55 for c in curves)
+    coloured_key(ax, key, 'lower left' if fills_corner else 'upper right')
     ax.set_ylim(0, 100)
     ax.yaxis.set_major_locator(MultipleLocator(20))
     _threshold_ticks(ax, curves)

@@ -4,6 +4,7 @@
 it on disk. `Table`, `Cell` and `number` make further tables for it.
 """
 
+from .figures import box_ap, figures_of
 from .lead import lead, scoring_sentence
 from .page import render_report, write_report
 from .reported_model import ReportedModel
@@ -13,6 +14,8 @@ __all__ = [
     'Cell',
     'ReportedModel',
     'Table',
+    'box_ap',
+    'figures_of',
     'lead',
     'number',
     'render_report',

@@ -13,16 +13,12 @@ NO_CHANGE = 0.05
 
 
 def lead(models: Sequence[ReportedModel]) -> str:
-    """One sentence for one model; for several, which of them ranks its masks best."""
+    """One sentence: for one model what the scoring changed, for several where each one stands."""
     if len(models) == 1:
         return scoring_sentence(models[0])
-    ap = {model.name: main_ap(model) for model in models}
-    defined = {name: value for name, value in ap.items() if not math.isnan(value)}
-    if not defined:
-        return 'Mask AP is undefined: no ground truth of the data set counts.'
-    best = max(defined, key=defined.get)
-    others = ', '.join(f'{name} {percent(value)}' for name, value in ap.items() if name != best)
-    return f'{best} has the highest mask AP, {percent(ap[best])}; {others}.'
+    parts = [f'{model.name} {percent(main_ap(model))}' for model in models]
+    listed = ', '.join(parts[:-1]) + f' and {parts[-1]}'
+    return f'Mask AP, each model ranked by its own score: {listed}.'
 
 
 def scoring_sentence(model: ReportedModel) -> str:

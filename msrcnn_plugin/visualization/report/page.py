@@ -55,7 +55,8 @@ def render_report(
     own = [ap_table(models), facts_table(models)]
     return _template().render(
         title=title,
-        lead=lead(models),
+        # No line ends within Mask R-CNN.
+        lead=lead(models).replace('-', '\u2011'),
         summaries=[_summary(model) for model in models],
         tables=[table for table in own if table is not None] + list(tables),
         sections=sections(models),

@@ -57,9 +57,9 @@ def sections(models: Sequence[ReportedModel]) -> list[Section]:
         Section(
             'Does the score know the mask?',
             'Detections whose score and true MaskIoU both exceed 0.5, as in figure 2 of the paper. '
-            'The darker a cell, the more detections (logarithmic, from one to the number above the '
-            'plot); the line is the mean score in each bin of the true MaskIoU. A score that knows '
-            'the mask follows the dashed diagonal.',
+            'The stronger the colour of a cell, the more detections (logarithmic, from one to the '
+            'number above the plot). The line is the mean score in each bin of the true MaskIoU: '
+            'that of a score which knows the mask follows the dashed diagonal.',
             tuple(picture for model in models for picture in score_pictures(model)),
         ),
         Section(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -70,5 +70,4 @@ class ReportedModel:
 
     def style(self, ranking: str) -> Style:
         """The ranking's style under the name that this model's score has."""
-        style = STYLES[ranking]
-        return Style(self.ranking_name(ranking), style.colour, style.marker, style.dashes)
+        return replace(STYLES[ranking], name=self.ranking_name(ranking))
