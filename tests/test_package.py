@@ -17,7 +17,7 @@ MAY_IMPORT = {
     'models': {'geometry'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
-    'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat'},
+    'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat', 'data_root'},
 }
 
 
