@@ -1,6 +1,8 @@
 """The directions that imports may take, and that what is pinned is what is accepted."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,13 @@ def test_the_check_sees_relative_imports():
 def test_what_is_pinned_is_accepted(module):
     (package,) = (package for package in compat.HOST if package.module == module)
     assert package.accepts(pinned(module))
+
+
+def test_what_a_page_is_made_of_is_installed(tmp_path):
+    command = [sys.executable, 'setup.py', '--quiet', 'build_py', '--build-lib', str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    folder = Path('msrcnn_plugin', 'visualization', 'report', 'page')
+    present = {file.name for file in (ROOT / folder).iterdir()}
+    assert {file.name for file in (tmp_path / folder).iterdir()} == present
+    assert 'report.html' in present

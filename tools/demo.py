@@ -1,6 +1,7 @@
-"""From synthetic data to a trained, tested MS R-CNN, a table and a picture (`make demo`).
+"""From synthetic data to a trained, tested MS R-CNN, a table, a picture and a page (`make demo`).
 
-The steps are what a user would type: `tools/make_demo_data.py`, `mim train`, `mim test`. Each
+The steps are what a user would type: `tools/make_demo_data.py`, `mim train`, `mim test`,
+`tools/report.py`. Each
 leaves a stamp of everything that its result depends on, so a second call repeats nothing, and an
 interrupted training goes on where it stopped.
 """
@@ -21,6 +22,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIG = REPOSITORY / 'configs' / 'demo' / 'ms_rcnn_r18_fpn.py'
 PLUGIN = REPOSITORY / 'msrcnn_plugin'
 DATA_TOOL = REPOSITORY / 'tools' / 'make_demo_data.py'
+REPORT_TOOL = REPOSITORY / 'tools' / 'report.py'
+SOURCE_SUFFIXES = {'.py', '.html', '.css', '.js'}
 
 # Rows of the table: what is ranked, by which score, the metric's name without COCO's suffix.
 ROWS = (
@@ -81,8 +84,9 @@ def digest(*parts):
 
 
 def sources(*paths):
-    """The text of all Python files at or below the paths, in a fixed order."""
-    files = sorted(f for path in paths for f in (path.rglob('*.py') if path.is_dir() else [path]))
+    """The text of all source files at or below the paths, in a fixed order."""
+    found = (file for path in paths for file in (path.rglob('*') if path.is_dir() else [path]))
+    files = sorted(file for file in found if file.suffix in SOURCE_SUFFIXES)
     return [(str(file.relative_to(REPOSITORY)), file.read_text()) for file in files]
 
 
@@ -94,7 +98,8 @@ def step_keys(config_text, data_arguments):
     train = digest(data, config_text, host, sources(*training_code))
     test = digest(train, sources(PLUGIN / 'evaluation'))
     picture = digest(test, sources(PLUGIN / 'visualization', Path(__file__)))
-    return dict(data=data, train=train, test=test, picture=picture)
+    page = digest(picture, sources(REPORT_TOOL))
+    return dict(data=data, train=train, test=test, picture=picture, page=page)
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -220,6 +225,14 @@ def draw(data, test_folder, picture):
     score_figure(most_telling(images, 3), class_names, title).savefig(picture, dpi=130)
 
 
+def make_page(data, test_folder, page):
+    """The page of all figures, and of the masks that the class score misjudges most."""
+    command = [sys.executable, REPORT_TOOL, test_folder / 'pairs.npz', '--out', page]
+    command += ['--annotations', data / 'annotations' / 'instances_val.json']
+    command += ['--images', data / 'val', '--predictions', test_folder / 'results.segm.json']
+    run_logged([*command, '--name', 'MS R-CNN R18-FPN, demo data'], page.with_name('report.log'))
+
+
 # --- what it says --------------------------------------------------------------------------------
 
 
@@ -279,7 +292,7 @@ def run(args):
     root = args.work_dir.resolve()
     root.mkdir(parents=True, exist_ok=True)
     data, train_folder, test_folder = root / 'data', root / 'train', root / 'test'
-    picture = root / 'picture.png'
+    picture, page = root / 'picture.png', root / 'report.html'
     data_arguments = ['--train', args.train_images, '--val', args.val_images]
     options = [*data_options(data), *args.cfg_options]
     config_text = Config.fromfile(CONFIG, import_custom_modules=False).pretty_text
@@ -301,6 +314,7 @@ def run(args):
         picture=run_step(
             'picture', keys['picture'], picture, lambda: draw(data, test_folder, picture)
         ),
+        page=run_step('page', keys['page'], page, lambda: make_page(data, test_folder, page)),
     )
     paths = dict(
         data=data,
@@ -308,6 +322,7 @@ def run(args):
         log=root / 'train.log',
         test=test_folder,
         picture=picture,
+        page=page,
     )
     return dict(figures=read_figures(test_folder), seconds=seconds, paths=paths)
 

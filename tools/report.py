@@ -15,6 +15,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
+FIGURE_DPI, FIGURE_SUFFIXES = 110, ('.png', '.svg', '.pdf')
 GALLERY_FILES = ('annotations', 'images', 'predictions')
 
 
@@ -49,13 +50,27 @@ def parse_args(argv=None):
         default=6,
         help='masks of each kind in the gallery; 0 for none (%(default)s)',
     )
+    parser.add_argument(
+        '--figure', type=Path, metavar='FILE', help='a picture of the gist, .png, .svg or .pdf'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='changes to the config'
     )
     args = parser.parse_args(argv)
     check_args(parser, args)
+    check_outputs(parser, args)
     return args
+
+
+def check_outputs(parser, args):
+    """Refuse, before the test, to write into a folder that is not there."""
+    for name in ('out', 'json', 'figure'):
+        path = getattr(args, name)
+        if path and not path.absolute().parent.is_dir():
+            parser.error(f'--{name} {path}: there is no folder {path.parent}: make it')
+    if args.figure and args.figure.suffix not in FIGURE_SUFFIXES:
+        parser.error(f'--figure {args.figure}: end it in one of {", ".join(FIGURE_SUFFIXES)}')
 
 
 def check_args(parser, args):
@@ -81,19 +96,23 @@ def check_args(parser, args):
 
 def tested(args):
     """The model that CONFIG and CHECKPOINT make, tested; and the files that it left."""
-    from mmengine.config import DictAction
-
     from msrcnn_plugin.apis import run_scored_test
     from msrcnn_plugin.visualization.report import ReportedModel, box_ap
 
     config, checkpoint = args.inputs
-    options = argparse.ArgumentParser()
-    options.add_argument('--cfg-options', nargs='+', action=DictAction)
-    changes = options.parse_args(['--cfg-options', *args.cfg_options]).cfg_options
     work_dir = args.work_dir or Path('work_dirs') / config.stem / 'report'
-    test = run_scored_test(config, checkpoint, work_dir, cfg_options=changes)
+    test = run_scored_test(config, checkpoint, work_dir, cfg_options=config_changes(args))
     model = ReportedModel(args.name or config.stem, test.result, box_ap=box_ap(test.figures))
     return model, test.pairs_file, (test.ann_file, test.image_folder, test.results_file)
+
+
+def config_changes(args):
+    """``--cfg-options`` as mmengine reads them: numbers, lists, dotted keys."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument('options', nargs='*', action=DictAction)
+    return parser.parse_args(args.cfg_options).options
 
 
 def loaded(args):
@@ -112,13 +131,24 @@ def report(args):
     from dataclasses import replace
 
     from msrcnn_plugin.visualization import read_gallery
-    from msrcnn_plugin.visualization.report import figures_of, lead, render_report, write_report
+    from msrcnn_plugin.visualization.report import (
+        ap_table,
+        figures_of,
+        lead,
+        markdown,
+        overview_figure,
+        render_report,
+        write_report,
+    )
 
     model, pairs_file, files = tested(args) if len(args.inputs) == 2 else loaded(args)
     paths = {'page': args.out or pairs_file.with_name('report.html'), 'pairs': pairs_file}
     if args.json:
         paths['figures'] = args.json
         args.json.write_text(json.dumps(figures_of([model]), indent=2))
+    if args.figure:
+        paths['figure'] = args.figure
+        overview_figure(model).savefig(args.figure, dpi=FIGURE_DPI)
     if args.cases and all(files):
         try:
             gallery = read_gallery(model.result.pairs, *files, count=args.cases)
@@ -127,7 +157,7 @@ def report(args):
         model = replace(model, gallery=gallery)
     command = shlex.join(['python', 'tools/report.py', *map(str, args.inputs)])
     write_report(paths['page'], render_report([model], command=command))
-    print(lead([model]))
+    print(f'{lead([model])}\n\n{markdown(ap_table([model]))}\n')
     return paths
 
 

@@ -68,17 +68,20 @@ def most_underrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
 def is_first_of_its_object(pairs: MaskScoringPairs) -> NDArray[np.bool_]:
     """(N,) False where another detection meets the same object with a higher class score.
 
-    To meet is to reach the lowest IoU threshold, 0.5. True everywhere for pairs without a basis.
+    To meet is to reach the lowest IoU threshold, 0.5. A crowd is no object.
+    True everywhere for pairs without a basis.
     """
     first = np.ones(len(pairs), dtype=bool)
     if pairs.basis is None:
         return first
-    detection = pairs.basis.place[pairs.basis.pair_detection]
-    truth, score = pairs.basis.pair_truth, pairs.box_score[detection]
-    highest = np.zeros(len(pairs.basis.truth_area))
+    basis = pairs.basis
+    countable = ~basis.truth_crowd[basis.pair_truth]
+    detection, truth = basis.place[basis.pair_detection[countable]], basis.pair_truth[countable]
+    score = pairs.box_score[detection]
+    highest = np.zeros(len(basis.truth_area))
     np.maximum.at(highest, truth, score)
     # The object a detection meets best comes last, and overwrites the others.
-    order = np.argsort(pairs.basis.pair_iou, kind='stable')
+    order = np.argsort(basis.pair_iou[countable], kind='stable')
     first[detection[order]] = (score >= highest[truth])[order]
     return first
 

@@ -47,6 +47,8 @@ class Commands:
             run.mkdir(parents=True)
             content = {f'coco/{name}': value for name, value in FIGURES.items()}
             (run / '20260101.json').write_text(json.dumps(content))
+        elif command[1] == str(demo.REPORT_TOOL):
+            demo.Path(self.option('--out')).write_text('page')
         else:
             (log.parent / 'data').mkdir()
 
@@ -109,6 +111,13 @@ def test_a_step_that_fails_leaves_no_stamp(counted):
         demo.run_step('work', 'other', result, lambda: 1 / 0)
     demo.run_step('work', 'key', result, action)
     assert len(calls) == 2
+
+
+def test_sources_are_code_and_what_a_page_is_made_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, 'REPOSITORY', tmp_path)
+    for name in ('b.py', 'a.html', 'c.pyc', 'notes.md'):
+        (tmp_path / name).write_text(name)
+    assert demo.sources(tmp_path) == [('a.html', 'a.html'), ('b.py', 'b.py')]
 
 
 def test_keys_follow_from_one_step_to_the_next():
@@ -199,26 +208,34 @@ def test_table_ranks_the_same_masks_under_each_score():
 # --- the whole
 
 
+def steps(commands):
+    """mim's verb or the tool's name."""
+    return [demo.Path(command[1]).name for command in commands]
+
+
 def test_all_steps_in_order_and_once(commands, tmp_path, capsys):
     arguments = ['--work-dir', str(tmp_path / 'demo'), '--json', str(tmp_path / 'demo.json')]
     assert demo.main(arguments) == 0
-    assert [command[1] for command in commands.given[1:]] == ['train', 'test']
-    assert commands.option('--checkpoint').endswith('iter_2.pth')
+    assert steps(commands.given) == ['make_demo_data.py', 'train', 'test', 'report.py']
+    *_, test, page = commands.given
+    assert test[test.index('--checkpoint') + 1].endswith('iter_2.pth')
+    assert test[test.index('--work-dir') + 1] in page[2]
     assert demo.table(FIGURES) in capsys.readouterr().out
     written = json.loads((tmp_path / 'demo.json').read_text())
     assert written['figures']['segm_mAP'] == FIGURES['segm_mAP']
-    assert written['seconds'].keys() == {'data', 'train', 'test', 'picture'}
+    assert written['seconds'].keys() == {'data', 'train', 'test', 'picture', 'page'}
     assert demo.main(arguments) == 0
-    assert len(commands.given) == 3
+    assert len(commands.given) == 4
     *_, last = capsys.readouterr().out.splitlines()
-    assert last.split() == ['picture', str(tmp_path / 'demo' / 'picture.png')]
+    assert last.split() == ['page', str(tmp_path / 'demo' / 'report.html')]
 
 
 def test_another_option_trains_and_tests_again_on_the_same_data(commands, tmp_path):
     demo.main(['--work-dir', str(tmp_path)])
     demo.main(['--work-dir', str(tmp_path), '--cfg-options', 'train_cfg.max_iters=4'])
-    assert [command[1] for command in commands.given[3:]] == ['train', 'test']
-    assert 'train_cfg.max_iters=4' in commands.given[-1]
+    again = commands.given[4:]
+    assert steps(again) == ['train', 'test', 'report.py']
+    assert all('train_cfg.max_iters=4' in command for command in again[:2])
 
 
 def test_a_failed_step_is_status_1_with_its_message(monkeypatch, tmp_path, capsys):
@@ -281,7 +298,7 @@ def test_data_options_reach_every_dataset_and_evaluator(tmp_path):
 # --- for real
 
 
-def test_two_iterations_from_nothing_to_the_picture(tmp_path):
+def test_two_iterations_from_nothing_to_the_page(tmp_path):
     if not demo.Path(sys.executable).with_name('mim').exists():
         pytest.skip('no mim beside this interpreter; `make setup` installs it')
     root, figures = tmp_path / 'demo', tmp_path / 'figures.json'
@@ -298,4 +315,4 @@ def test_two_iterations_from_nothing_to_the_picture(tmp_path):
         assert path in done.stdout
         assert demo.Path(path).exists()
     again = subprocess.run(command, capture_output=True, text=True)
-    assert again.stdout.count('done before') == 4
+    assert again.stdout.count('done before') == 5

@@ -8,7 +8,7 @@ import pytest
 from pycocotools import mask as rle_tools
 
 from msrcnn_plugin.evaluation import MaskScoringPairs
-from msrcnn_plugin.visualization import read_scored_images
+from msrcnn_plugin.visualization import read_gallery, read_scored_images
 
 SIZE = (20, 30)
 
@@ -122,3 +122,71 @@ def test_a_model_without_mask_ious_is_refused(run):
     MaskScoringPairs(**{**pairs, 'predicted_iou': None}).save(run / 'pairs.npz')
     with pytest.raises(ValueError, match='MaskIoU head'):
         read(run)
+
+
+# --- the gallery
+
+
+@pytest.fixture
+def complete(run):
+    """The same files with all that COCO's evaluation would ask of the annotations."""
+    coco = json.loads((run / 'coco.json').read_text())
+    for image in coco['images']:
+        image.update(height=SIZE[0], width=SIZE[1])
+    for place, truth in enumerate(coco['annotations']):
+        truth.update(id=place + 1, area=1.0, iscrowd=truth.get('iscrowd', 0))
+    coco['categories'] = [dict(id=2, name='cell'), dict(id=9, name='leaf')]
+    (run / 'coco.json').write_text(json.dumps(coco))
+    return run
+
+
+def gallery(run, changes=None, **options):
+    pairs = MaskScoringPairs(
+        **{**vars(MaskScoringPairs.load(run / 'pairs.npz')), **(changes or {})}
+    )
+    return read_gallery(pairs, run / 'coco.json', run, run / 'results.segm.json', **options)
+
+
+def test_gallery_shows_what_the_class_score_misjudges(complete):
+    found = gallery(complete)
+    (leaf,), (cell,) = found.underrated, found.overrated
+    assert (leaf.class_name, leaf.class_score, leaf.true_iou) == ('leaf', 0.4, 1.0)
+    assert (cell.class_name, cell.class_score, cell.true_iou) == ('cell', 0.9, 0.8)
+    assert cell.predicted_iou == 0.8
+    assert cell.image_name == 'a.png'
+    assert np.array_equal(leaf.mask, leaf.truth)
+    assert leaf.image.shape == (*SIZE, 3)  # the crop is no larger than the image
+    assert (cell.mask.sum(), cell.truth.sum()) == (25, 30)
+
+
+def test_gallery_of_a_model_without_mask_ious(complete):
+    case = gallery(complete, dict(predicted_iou=None)).overrated[0]
+    assert case.predicted_iou is None
+
+
+def test_gallery_where_a_class_has_no_truth_in_the_image(complete):
+    true_iou = np.array([0.2, 0.1, 0.15, 0.1])
+    cases = gallery(complete, dict(true_iou=true_iou, category_id=np.array([2, 9, 2, 2]))).overrated
+    assert {case.class_name for case in cases} == {'cell', 'leaf'}
+
+
+@pytest.mark.parametrize(
+    ('file', 'content', 'complaint'),
+    [
+        ('coco.json', '{"images": [', 'no COCO annotation file'),
+        ('coco.json', '[]', 'no usable COCO annotation file'),
+        ('results.segm.json', '[{"bbox": []}]', 'holds no masks'),
+        ('results.segm.json', 'not JSON', 'no file of COCO results'),
+        ('results.segm.json', '[]', 'not of one test run'),
+        ('a.png', 'no picture', r'a\.png is no readable image'),
+    ],
+)
+def test_gallery_from_files_that_are_not_what_they_should_be(complete, file, content, complaint):
+    (complete / file).write_text(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=complaint):
+        gallery(complete)
+
+
+def test_gallery_of_another_data_set(complete):
+    with pytest.raises(ValueError, match='prediction for image 70'):
+        gallery(complete, dict(image_id=np.array([70, 70, 70, 8])))

@@ -1,23 +1,28 @@
 """One self-contained HTML page: what the scoring changed, how good it could be, where it lies.
 
 `render_report` takes one `ReportedModel` or several and gives the page's text; `write_report` puts
-it on disk. `Table`, `Cell` and `number` make further tables for it.
+it on disk. `Table`, `Cell` and `number` make further tables for it;
+`overview_figure` and `markdown` give its gist to a document.
 """
 
 from .figures import box_ap, figures_of
 from .lead import lead, scoring_sentence
+from .overview import markdown, overview_figure
 from .page import render_report, write_report
 from .reported_model import ReportedModel
-from .tables import Cell, Table, number
+from .tables import Cell, Table, ap_table, number
 
 __all__ = [
     'Cell',
     'ReportedModel',
     'Table',
+    'ap_table',
     'box_ap',
     'figures_of',
     'lead',
+    'markdown',
     'number',
+    'overview_figure',
     'render_report',
     'scoring_sentence',
     'write_report',

@@ -42,7 +42,7 @@ def render_report(
     """One self-contained HTML page about one model, or several side by side.
 
     Args:
-        models: at least one, of different names; the first is the reference of no other.
+        models: at least one, of different names, in the order of the page.
         tables: further tables, shown after the page's own.
         command: what made the page, for its foot.
 

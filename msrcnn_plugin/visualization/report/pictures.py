@@ -93,7 +93,7 @@ def score_pictures(model: ReportedModel) -> list[Picture]:
 
 def ap_pictures(model: ReportedModel) -> list[Picture]:
     """AP over IoU thresholds under each ranking, and its gain."""
-    curves = {name: _ap_curve(model, name) for name in model.rankings}
+    curves = {name: ap_curve(model, name) for name in model.rankings}
     reference = curves['cls']
     if np.isnan(reference.ap).all():
         return []
@@ -114,7 +114,7 @@ def compared_ap(models: Sequence[ReportedModel]) -> list[Picture]:
     styles = list(STYLES.values())
     curves = [
         replace(
-            _ap_curve(model, model.main_ranking),
+            ap_curve(model, model.main_ranking),
             style=replace(styles[place % len(styles)], name=model.name),
         )
         for place, model in enumerate(models)
@@ -175,7 +175,8 @@ def _density(model: ReportedModel, style: Style, values: np.ndarray, low: float)
     return [_picture(model, title, figure)]
 
 
-def _ap_curve(model: ReportedModel, name: str) -> APCurve:
+def ap_curve(model: ReportedModel, name: str) -> APCurve:
+    """AP over IoU thresholds of one of the model's rankings."""
     ranking = model.rankings[name]
     return APCurve(model.style(name), ranking.iou_thresholds, ranking.ap_by_iou(), ranking.ap())
 

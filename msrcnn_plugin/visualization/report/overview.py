@@ -1,0 +1,61 @@
+"""The page in one picture and one table, for a document that is no page."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...evaluation import joint_density
+from ..palette import INK, SIZE_INCHES
+from ..score_plots import draw_ap_gain, draw_density
+from .pictures import PAPERS_LOW, ap_curve
+from .reported_model import ReportedModel
+from .tables import Table
+
+
+def overview_figure(model: ReportedModel) -> Figure:
+    """Score against true MaskIoU before and after scoring, and what each ranking gains.
+
+    The panel after scoring is left out where there is no mask score. The ground is white.
+    """
+    pairs = model.result.pairs
+    scores = {'cls': pairs.box_score}
+    if model.has_mask_score:
+        scores['mask'] = pairs.mask_score
+    count = len(scores) + 1
+    figure = Figure(figsize=(count * SIZE_INCHES[0], SIZE_INCHES[1] + 0.3), layout='constrained')
+    figure.get_layout_engine().set(wspace=0.06)
+    *panels, last = figure.subplots(1, count, squeeze=False)[0]
+    for ax, (name, values) in zip(panels, scores.items()):
+        density = joint_density(values, pairs.true_iou, low=PAPERS_LOW)
+        draw_density(ax, density, model.style(name))
+        _head(ax, f'{model.ranking_name(name)} against true MaskIoU')
+    curves = {name: ap_curve(model, name) for name in model.rankings}
+    draw_ap_gain(last, [c for name, c in curves.items() if name != 'cls'], curves['cls'])
+    _head(last, f'mask AP, points over {model.score_name}')
+    return figure
+
+
+def _head(ax: Axes, text: str) -> None:
+    ax.set_title(text[0].upper() + text[1:], color=INK, fontsize=11, loc='left', pad=22)
+
+
+def markdown(table: Table) -> str:
+    """The table as Markdown, its columns aligned for the terminal as well."""
+    cells = [
+        [f'**{cell.text}**' if cell.strong else cell.text for cell in row] for row in table.rows
+    ]
+    numeric = [any(row[i].value is not None for row in table.rows) for i in range(len(table.head))]
+    widths = [max(map(len, column)) for column in zip(table.head, *cells)]
+    rule = [
+        '-' * (width - 1) + ':' if right else '-' * width for width, right in zip(widths, numeric)
+    ]
+
+    def line(row) -> str:
+        aligned = (
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric)
+        )
+        return f'| {" | ".join(aligned)} |'
+
+    return '\n'.join([line(table.head), line(rule), *map(line, cells)])

@@ -1,0 +1,123 @@
+"""One test of a tiny model, and every way in which its inputs may be wrong."""
+
+import json
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+
+from msrcnn_plugin.apis import run_scored_test
+from msrcnn_plugin.apis.scored_test import scoring_evaluators
+from msrcnn_plugin.evaluation import MaskScoringPairs
+
+from ..conftest import tiny_model_cfg
+from ..tiny_set import run_config, write_tiny_set
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return write_tiny_set(tmp_path_factory.mktemp('data') / 'set')
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    """A config's file and a checkpoint that fits it."""
+
+    def run(roi_head='MSRoIHead', **changes):
+        model = tiny_model_cfg(roi_head)
+        run_config(data, tmp_path, model=model, **changes).dump(str(tmp_path / 'config.py'))
+        weights = MODELS.build(model).state_dict()
+        torch.save(dict(state_dict=weights, meta={}), tmp_path / 'model.pth')
+        return tmp_path / 'config.py', tmp_path / 'model.pth'
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('roi_head', 'predicts_iou'), [('MSRoIHead', True), ('StandardRoIHead', False)]
+)
+def test_any_model_of_a_coco_metric_is_tested(run, data, tmp_path, roi_head, predicts_iou):
+    test = run_scored_test(*run(roi_head), tmp_path / 'out')
+    pairs = MaskScoringPairs.load(test.pairs_file)
+    assert len(pairs) == len(json.loads(test.results_file.read_text())) == len(test.result.pairs)
+    assert (pairs.predicted_iou is not None) is predicts_iou
+    assert test.figures['coco/segm_mAP'] == pytest.approx(test.result.rankings['mask'].ap())
+    assert test.ann_file == f'{data}/annotations.json'
+    assert test.image_folder == f'{data}/images/'
+
+
+def test_options_change_the_config(run, tmp_path):
+    options = {'model.test_cfg.rcnn.max_per_img': 1}
+    test = run_scored_test(*run(), tmp_path / 'out', cfg_options=options)
+    assert len(test.result.pairs) <= 8
+
+
+def test_a_checkpoint_of_another_model(run, tmp_path):
+    config, _ = run()
+    weights = MODELS.build(tiny_model_cfg('StandardRoIHead')).state_dict()
+    torch.save(dict(state_dict=weights), tmp_path / 'plain.pth')
+    with pytest.raises(ValueError, match=r'plain\.pth does not fit .*mask_iou_head'):
+        run_scored_test(config, tmp_path / 'plain.pth', tmp_path / 'out')
+
+
+@pytest.mark.parametrize('content', [b'', b'no checkpoint'])
+def test_a_file_that_is_no_checkpoint(run, tmp_path, content):
+    config, checkpoint = run()
+    checkpoint.write_bytes(content)
+    with pytest.raises(ValueError, match='does not fit'):
+        run_scored_test(config, checkpoint, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('missing', ['config.py', 'model.pth'])
+def test_a_file_that_is_not_there(run, tmp_path, missing):
+    files = run()
+    (tmp_path / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=missing):
+        run_scored_test(*files, tmp_path / 'out')
+
+
+def test_a_config_that_is_none(run, tmp_path):
+    config, checkpoint = run()
+    config.write_text('model = dict(')
+    with pytest.raises(ValueError, match='no config that can be read'):
+        run_scored_test(config, checkpoint, tmp_path / 'out')
+
+
+def test_a_missing_image_is_named_before_the_test(run, tmp_path):
+    images = {'test_dataloader.dataset.data_prefix.img': 'elsewhere/'}
+    with pytest.raises(FileNotFoundError, match=r'8 of 8 images are missing.*elsewhere/0\.jpg'):
+        run_scored_test(*run(), tmp_path / 'out', cfg_options=images)
+
+
+@pytest.mark.parametrize('key', ['test_evaluator.ann_file', 'test_dataloader.dataset.ann_file'])
+def test_a_broken_annotation_file_is_named(run, tmp_path, key):
+    broken = tmp_path / 'broken.json'
+    broken.write_text('{"images": [')
+    with pytest.raises(ValueError, match=r'broken\.json is no COCO annotation file'):
+        run_scored_test(*run(), tmp_path / 'out', cfg_options={key: str(broken)})
+
+
+def test_predictions_for_images_that_the_annotations_lack(run, data, tmp_path):
+    coco = json.loads((data / 'annotations.json').read_text())
+    coco['images'] = coco['images'][:3]
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match='prediction for image 3'):
+        run_scored_test(
+            *run(), tmp_path / 'out', cfg_options={'test_evaluator.ann_file': str(other)}
+        )
+
+
+def test_the_coco_metric_among_others_is_taken_with_its_arguments(tmp_path):
+    given = [dict(type='VOCMetric'), dict(type='mmdet.CocoMetric', ann_file='a', metric='segm')]
+    (metric,) = scoring_evaluators(given, tmp_path)
+    assert metric['type'] == 'MaskScoringMetric'
+    assert metric['ann_file'] == 'a'
+    assert metric['metric'] == ['bbox', 'segm']
+    assert not metric['bounded_scores']
+
+
+@pytest.mark.parametrize('given', [None, [], dict(type='VOCMetric')])
+def test_another_metric_is_refused(given, tmp_path):
+    with pytest.raises(ValueError, match='expected one of'):
+        scoring_evaluators(given, tmp_path)
