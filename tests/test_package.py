@@ -20,7 +20,7 @@ MAY_IMPORT = {
     'checkpoints': {'models'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
-    'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat'},
+    'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat', 'data_root'},
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
-SUITES = ('targets', 'roi_head_train', 'train_step', 'predict', 'head_only')
+SUITES = ('targets', 'roi_head_train', 'train_step', 'predict', 'head_only', 'rankings')
 
 
 class Parser(argparse.ArgumentParser):

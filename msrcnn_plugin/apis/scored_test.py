@@ -59,7 +59,7 @@ def run_scored_test(
         FileNotFoundError: no config, checkpoint, annotation file or image where it should be.
     """
     work_dir = Path(work_dir)
-    cfg = config if isinstance(config, Config) else _read_config(config)
+    cfg = config if isinstance(config, Config) else read_config(config)
     cfg.merge_from_dict(dict(cfg_options or {}))
     cfg.work_dir, cfg.load_from, cfg.resume = str(work_dir), None, False
     if sys.stderr.isatty():
@@ -109,7 +109,7 @@ def scoring_evaluators(given: Any, work_dir: Path) -> list[dict]:
     )
 
 
-def _read_config(path: str | os.PathLike) -> Config:
+def read_config(path: str | os.PathLike) -> Config:
     if not Path(path).is_file():
         raise FileNotFoundError(f'no config at {path}')
     try:

@@ -8,6 +8,7 @@ from .calibration import (
     reliability_curve,
 )
 from .density import JointDensity, joint_density
+from .iou_calibration import IoUCalibration, fit_iou_calibration, held_out_calibration
 from .mask_scoring_metric import MaskScoringMetric
 from .matching import Overlaps, pairwise_mask_iou, true_mask_iou
 from .pairs import MaskScoringPairs
@@ -16,6 +17,7 @@ from .rankings import RankedAP, rank_masks
 from .result import MaskScoringResult, ScopeFigures
 
 __all__ = [
+    'IoUCalibration',
     'IoUError',
     'JointDensity',
     'MaskScoringMetric',
@@ -27,6 +29,8 @@ __all__ = [
     'ReliabilityCurve',
     'ScopeFigures',
     'expected_calibration_error',
+    'fit_iou_calibration',
+    'held_out_calibration',
     'iou_error',
     'joint_density',
     'pairwise_mask_iou',

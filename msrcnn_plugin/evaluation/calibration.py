@@ -64,7 +64,7 @@ def iou_error(estimate: ArrayLike, true_iou: ArrayLike) -> IoUError:
         >>> iou_error([.5, .7, .9], [.6, .7, .8])  # doctest: +ELLIPSIS
         IoUError(count=3, mae=0.066..., rmse=0.081..., pearson=1.0, spearman=1.0)
     """
-    estimate, true_iou = _vectors(estimate, true_iou)
+    estimate, true_iou = checked_vectors(estimate, true_iou)
     difference = estimate - true_iou
     nothing = not len(difference)
     return IoUError(
@@ -99,8 +99,8 @@ def reliability_curve(
         >>> curve.counts.tolist(), curve.mean_true_iou.round(3).tolist(), round(curve.ece, 3)
         ([1, 2], [0.2, 0.7], 0.2)
     """
-    estimate, true_iou = _vectors(estimate, true_iou)
-    _check_unit_interval(estimate)
+    estimate, true_iou = checked_vectors(estimate, true_iou)
+    check_unit_interval(estimate)
     index = np.minimum((estimate * bins).astype(np.int64), bins - 1)
     counts = np.bincount(index, minlength=bins)
     filled = np.maximum(counts, 1)
@@ -116,7 +116,8 @@ def expected_calibration_error(estimate: ArrayLike, true_iou: ArrayLike, bins: i
     return reliability_curve(estimate, true_iou, bins).ece
 
 
-def _vectors(estimate: ArrayLike, true_iou: ArrayLike) -> tuple[NDArray, NDArray]:
+def checked_vectors(estimate: ArrayLike, true_iou: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Both as float64 (N,); a ValueError where they are no vectors of one length."""
     estimate, true_iou = np.asarray(estimate, dtype=float), np.asarray(true_iou, dtype=float)
     if estimate.ndim != 1 or estimate.shape != true_iou.shape:
         raise ValueError(
@@ -126,7 +127,8 @@ def _vectors(estimate: ArrayLike, true_iou: ArrayLike) -> tuple[NDArray, NDArray
     return estimate, true_iou
 
 
-def _check_unit_interval(estimate: NDArray) -> None:
+def check_unit_interval(estimate: NDArray) -> None:
+    """A ValueError where a value is NaN or outside [0, 1]."""
     wrong = estimate[~((estimate >= 0) & (estimate <= 1))]
     if wrong.size:
         raise ValueError(

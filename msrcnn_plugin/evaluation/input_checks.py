@@ -22,7 +22,7 @@ KEYS = {
     'annotations': ('image_id', 'category_id', 'area', 'iscrowd', 'segmentation'),
     'categories': ('name',),
 }
-_ALWAYS_IN_UNIT_INTERVAL = ('mask_ious', 'mask_mean_probs')
+_ALWAYS_IN_UNIT_INTERVAL = ('mask_ious', 'mask_mean_probs', 'uncalibrated_mask_ious')
 
 
 def check_prediction(

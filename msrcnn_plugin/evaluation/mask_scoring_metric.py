@@ -26,7 +26,7 @@ COCO_FIGURES = (
     *('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l'),
     *('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000'),
 )
-_ADDED_FIELDS = ('mask_ious', 'mask_mean_probs')
+_ADDED_FIELDS = ('mask_ious', 'mask_mean_probs', 'uncalibrated_mask_ious')
 
 
 @METRICS.register_module()
@@ -44,7 +44,7 @@ class MaskScoringMetric(CocoMetric):
       inside its masks;
     - ``mask_iou_mae``, ``_rmse``, ``_pearson``, ``_spearman``: `mask_ious` against t;
     - ``cls_score_ece``, ``mask_iou_ece``: expected calibration error of `scores` and `mask_ious` as
-      estimates of t.
+      estimates of t; of a calibrated model also ``mask_iou_ece_uncalibrated``, what it was before.
 
     What is undefined is NaN (COCO's own figures keep its -1). A model without `mask_ious` gets
     everything that does not need them. The figures per class and per size are in `result`, after
@@ -187,6 +187,7 @@ class MaskScoringMetric(CocoMetric):
             category_ids=np.array(categories, dtype=np.int64),
             category_names=np.array(names, dtype=str),
             mean_prob=predictions.mean_prob,
+            uncalibrated_iou=predictions.uncalibrated_iou,
             basis=RankingBasis.of(overlaps, evaluation.params),
         )
 
@@ -202,7 +203,7 @@ class _FlatPredictions:
         self.box_score = _joined(predictions, 'scores')
         has_mask_scores = 'mask_scores' in predictions[0]
         self.mask_score = _joined(predictions, 'mask_scores' if has_mask_scores else 'scores')
-        self.mask_iou, self.mean_prob = (
+        self.mask_iou, self.mean_prob, self.uncalibrated_iou = (
             _joined(predictions, name) if name in predictions[0] else None for name in _ADDED_FIELDS
         )
 

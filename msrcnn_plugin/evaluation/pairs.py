@@ -17,7 +17,7 @@ from .rankings import RankedAP, rank_masks
 from .whole_file import whole_file
 
 FORMAT = 1
-_OPTIONAL = ('predicted_iou', 'mean_prob')
+_OPTIONAL = ('predicted_iou', 'mean_prob', 'uncalibrated_iou')
 _PER_CATEGORY = ('category_ids', 'category_names')
 _BASIS = 'basis_'  # before the names of the basis' arrays in a file
 
@@ -40,6 +40,7 @@ class MaskScoringPairs:
     category_ids: NDArray[np.int64]  # (K,) every category of the data set
     category_names: NDArray[np.str_]  # (K,)
     mean_prob: NDArray[np.float64] | None = None  # (N,) mean probability inside the mask, if given
+    uncalibrated_iou: NDArray[np.float64] | None = None  # (N,) where predicted_iou is calibrated
     basis: RankingBasis | None = None  # what `rank` needs
 
     def __post_init__(self) -> None:
@@ -58,9 +59,15 @@ class MaskScoringPairs:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
+    @property
+    def model_iou(self) -> NDArray[np.float64] | None:
+        """The predicted IoU (N,) as the head gave it, calibrated or not; None without a head."""
+        return self.predicted_iou if self.uncalibrated_iou is None else self.uncalibrated_iou
+
     def ranking_scores(self) -> dict[str, NDArray[np.float64]]:
         """The scores (N,) of each ranking that `MaskScoringResult` knows and the model gives."""
-        scores = {'mask': self.mask_score, 'cls': self.box_score, 'iou': self.predicted_iou}
+        # A calibration keeps the order but for ties that it makes by rounding.
+        scores = {'mask': self.mask_score, 'cls': self.box_score, 'iou': self.model_iou}
         if self.mean_prob is not None:
             scores['prob'] = self.box_score * self.mean_prob
         scores['oracle'] = self.box_score * self.true_iou

@@ -33,6 +33,7 @@ class ScopeFigures:
     mean_mask_iou: float | None  # None where the model predicts no IoU
     mask_iou: IoUError | None
     mask_iou_ece: float | None
+    uncalibrated_iou_ece: float | None  # None where the predicted IoU is as the head gave it
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class MaskScoringResult:
             for name in ('mae', 'rmse', 'pearson', 'spearman'):
                 figures[f'mask_iou_{name}'] = getattr(overall.mask_iou, name)
             figures['mask_iou_ece'] = overall.mask_iou_ece
+        if overall.uncalibrated_iou_ece is not None:
+            figures['mask_iou_ece_uncalibrated'] = overall.uncalibrated_iou_ece
         return figures
 
     def overall(self) -> ScopeFigures:
@@ -117,12 +120,17 @@ class MaskScoringResult:
         head = ['masks', 'number', *(f'AP by {name}' for name in self.rankings), 'ECE cls']
         if self.pairs.predicted_iou is not None:
             head += ['ECE IoU', 'MAE', 'RMSE', 'Pearson', 'Spearman']
+        if self.pairs.uncalibrated_iou is not None:
+            head += ['ECE uncalibrated']
         return AsciiTable([head, *map(_table_row, rows)]).table
 
     def _figures(self, scope: str, name: str, members: Any, **choice: Any) -> ScopeFigures:
         pairs = self.pairs
         true_iou = pairs.true_iou[members]
-        predicted = None if pairs.predicted_iou is None else pairs.predicted_iou[members]
+        predicted, uncalibrated = (
+            None if ious is None else ious[members]
+            for ious in (pairs.predicted_iou, pairs.uncalibrated_iou)
+        )
         return ScopeFigures(
             scope=scope,
             name=name,
@@ -134,6 +142,9 @@ class MaskScoringResult:
             mean_mask_iou=None if predicted is None else _mean(predicted),
             mask_iou=None if predicted is None else iou_error(predicted, true_iou),
             mask_iou_ece=None if predicted is None else _ece_or_nan(predicted, true_iou),
+            uncalibrated_iou_ece=(
+                None if uncalibrated is None else _ece_or_nan(uncalibrated, true_iou)
+            ),
         )
 
 
@@ -153,6 +164,8 @@ def _table_row(figures: ScopeFigures) -> list[str]:
     if figures.mask_iou is not None:
         error = figures.mask_iou
         values += [figures.mask_iou_ece, error.mae, error.rmse, error.pearson, error.spearman]
+    if figures.uncalibrated_iou_ece is not None:
+        values += [figures.uncalibrated_iou_ece]
     cells = ['-' if math.isnan(value) else f'{value:.3f}' for value in values]
     return [figures.name, str(figures.detections), *cells]
 

@@ -2,6 +2,7 @@
 
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .detectron_anchors import DetectronAnchorGenerator
+from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
 from .point_rend import MSPointRendRoIHead
@@ -18,5 +19,7 @@ __all__ = [
     'MSPointRendRoIHead',
     'MSRoIHead',
     'MSSCNetRoIHead',
+    'MaskIoUCalibration',
     'MaskScoringMixin',
+    'calibrated_checkpoint',
 ]

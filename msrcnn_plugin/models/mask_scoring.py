@@ -52,6 +52,7 @@ class MaskScoringMixin:
             ``num_classes`` are the host's and need not be given.
         mask_iou_sampler: what the MaskIoU head learns from, ``dict(type='DetectionSampler')`` for
             what the model detects; the mask head's positives for None, as in the paper.
+        mask_iou_calibration: config of a :class:`MaskIoUCalibration`, for a calibrated checkpoint.
         rescore_boxes: write the mask scores to ``scores`` as well, as mmdet 3.x's MS R-CNN does;
             box AP is then that of the mask scores.
     """
@@ -61,6 +62,7 @@ class MaskScoringMixin:
         *args,
         mask_iou_head: ConfigType,
         mask_iou_sampler: OptConfigType = None,
+        mask_iou_calibration: OptConfigType = None,
         rescore_boxes: bool = False,
         **kwargs,
     ) -> None:
@@ -68,6 +70,7 @@ class MaskScoringMixin:
         assert self.with_mask
         self.mask_iou_head = self._build_mask_iou_head(mask_iou_head)
         self.mask_iou_sampler = mask_iou_sampler and TASK_UTILS.build(mask_iou_sampler)
+        self.mask_iou_calibration = mask_iou_calibration and MODELS.build(mask_iou_calibration)
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
             train_channels_last(mask_head)
@@ -188,6 +191,8 @@ class MaskScoringMixin:
         for results, ious in zip(results_list, mask_ious.split(counts)):
             results.mask_ious = ious
             results.mask_scores = results.scores * ious
+            if self.mask_iou_calibration is not None:
+                self.mask_iou_calibration.rescore(results)
             if self.rescore_boxes:
                 results.scores = results.mask_scores
 

@@ -43,6 +43,7 @@ STYLES = {
     'mask': Style('mask score', '#0b60aa', '#2c83db', 's', 'solid'),
     'oracle': Style('class score × true IoU', '#5b6673', '#808c99', 'v', (0, (2, 1))),
 }
+UNCALIBRATED = Style('uncalibrated IoU', '#7d6000', '#a98a1c', 'P', (0, (4, 1, 1, 1)))
 DARK = {
     INK: '#e8ebef',
     MUTED: '#a3adb8',
@@ -51,6 +52,7 @@ DARK = {
     '#00776a': '#4fc9b0',
     '#8a3a86': '#dd9ad8',
     '#0b60aa': '#74b5f5',
+    '#7d6000': '#d8bd55',
 }
 
 SIZE_INCHES = (3.9, 3.4)

@@ -133,6 +133,25 @@ def test_mean_mask_probability_is_ranked_where_it_is_given(run, example):
     assert figures['coco/segm_mAP_prob'] == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_calibration_changes_the_calibration_error_alone(run, example):
+    data, results, fields = example
+    before, _ = run(*example)
+    calibrated = fields['mask_ious'] ** 2 / 2
+    after, metric = run(
+        data,
+        results,
+        {**fields, 'mask_ious': calibrated, 'uncalibrated_mask_ious': fields['mask_ious']},
+    )
+    assert after['coco/mask_iou_ece_uncalibrated'] == before['coco/mask_iou_ece']
+    assert after['coco/mask_iou_ece'] == pytest.approx(
+        expected_calibration_error(calibrated, metric.result.pairs.true_iou)
+    )
+    assert 'ECE uncalibrated' in metric.result.table()
+    for name, value in before.items():
+        if 'mAP' in name or 'AR' in name:
+            assert after[name] == value, name
+
+
 def test_no_detections(run):
     data, _ = random_set(3, truths=5, crowd=0)
     nothing = np.zeros(0, dtype=np.float32)

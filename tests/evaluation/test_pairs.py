@@ -33,6 +33,17 @@ def test_file_gives_back_what_was_saved(tmp_path, count, predicts_iou):
         np.testing.assert_array_equal(getattr(loaded, field.name), getattr(pairs, field.name))
 
 
+def test_the_ious_of_the_model_are_those_before_calibration(tmp_path):
+    pairs = pairs_of(3)
+    assert pairs.model_iou is pairs.predicted_iou
+    before = np.array([0.1, 0.5, 0.6])
+    dataclasses.replace(pairs, uncalibrated_iou=before).save(tmp_path / 'pairs.npz')
+    calibrated = MaskScoringPairs.load(tmp_path / 'pairs.npz')
+    np.testing.assert_array_equal(calibrated.model_iou, before)
+    np.testing.assert_array_equal(calibrated.predicted_iou, pairs.predicted_iou)
+    assert pairs_of(3, predicts_iou=False).model_iou is None
+
+
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
     path = tmp_path / 'pairs.npz'
     pairs_of(2).save(path)

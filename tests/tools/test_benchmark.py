@@ -22,6 +22,7 @@ from tools.benchmarking.suites import (
     sections_of,
 )
 
+OTHER_CASES = dict(head_only=('full', 'head_only'), rankings=('one_evaluation', 'four_rankings'))
 TINY = Settings(image_size=(96, 128), objects=4, positives=6, rounds=2, small=True)
 
 
@@ -411,10 +412,11 @@ def test_every_suite_runs(small_run, tmp_path):
         train_step=['step'],
         predict=['image'],
         head_only=['step'],
+        rankings=['masks'],
     )
     for suite, sections in results['suites'].items():
         for section in sections.values():
-            assert tuple(section) == (('full', 'head_only') if suite == 'head_only' else CASES)
+            assert tuple(section) == OTHER_CASES.get(suite, CASES)
             assert all(0 < case['median'] < math.inf for case in section.values())
             assert all(len(case['seconds']) == TINY.rounds for case in section.values())
     assert results['suites']['targets']['bitmaps']['plugin']['peak'] == 2**20

@@ -155,7 +155,7 @@ class _Steps:
 
 def measure_section(section, settings, rounds, progress):
     """{case: summary} of a section; a case that may fail and does has its ``error`` alone."""
-    scene = settings.scene(section.images)
+    scene = section.scene(settings)
     calls = (rounds + 1) * len(section.cases)
     with progress(f'{section.suite}: {section.title}', calls) as advance:
         cases, errors = _made_cases(section, scene)
@@ -205,7 +205,7 @@ def peaks_of(case, settings):
     suite, name = case.split('/')
     peaks = {}
     for section in sections_of(suite, settings):
-        scene, small = settings.scene(section.images), settings.warm_up_scene(section.images)
+        scene, small = section.scene(settings), section.warm_up_scene(settings)
         peaks[section.name] = peak_of_call(section.cases[name](scene), scene, small)
     return peaks
 

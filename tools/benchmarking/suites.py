@@ -17,6 +17,7 @@ from tools.benchmarking.cases import (
     TrainStep,
 )
 from tools.benchmarking.models import CASES, build_model, build_roi_head, feature_channels
+from tools.benchmarking.rankings import DETECTIONS, FourRankings, OneEvaluation, make_result_set
 from tools.benchmarking.scene import make_scene
 
 # By suite, or by suite and section. Enough for quartiles where a call is short; where it takes many
@@ -31,6 +32,7 @@ ROUNDS = {
         'predict': 5,
         'head_only': 2,
         'hosts': 3,
+        'rankings': 5,
     },
     'cuda': {
         'targets': 30,
@@ -40,9 +42,11 @@ ROUNDS = {
         'predict': 30,
         'head_only': 20,
         'hosts': 20,
+        'rankings': 5,
     },
 }
 COMPILE_ROUNDS = 10
+RANKED_IMAGES = 200
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,23 @@ class Section:
     cases: dict[str, Callable]
     may_fail: bool = False
     peaks: bool = True
+
+    def scene(self, settings):
+        """What the cases are timed on."""
+        return settings.scene(self.images)
+
+    def warm_up_scene(self, settings):
+        return settings.warm_up_scene(self.images)
+
+
+class ResultSetSection(Section):
+    """A section whose cases evaluate the results of ``images`` images."""
+
+    def scene(self, settings):
+        return make_result_set(settings.image_size, settings.objects, self.images)
+
+    def warm_up_scene(self, settings):
+        return make_result_set((64, 96), 2, 2, detections=4)
 
 
 def sections_of(suite, settings):
@@ -176,6 +197,18 @@ def _hosts(settings):
     ]
 
 
+def _rankings(settings):
+    kinds = dict(one_evaluation=OneEvaluation, four_rankings=FourRankings)
+
+    def make(kind, result_set):
+        return kinds[kind]()
+
+    images = RANKED_IMAGES // (10 if settings.small else 1)
+    title = f'mask AP of {DETECTIONS} detections an image, on the CPU'
+    cases = {kind: partial(make, kind) for kind in kinds}
+    return [ResultSetSection('rankings', 'masks', title, images, cases)]
+
+
 def _compile(settings):
     def make(compiled, scene):
         channels = feature_channels(settings.small)
@@ -197,6 +230,7 @@ SUITES = dict(
     predict=_predict,
     head_only=_head_only,
     hosts=_hosts,
+    rankings=_rankings,
     compile=_compile,
 )
 DEFAULT_SUITES = tuple(name for name in SUITES if name not in ('hosts', 'compile'))

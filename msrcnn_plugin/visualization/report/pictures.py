@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ...evaluation import ReliabilityCurve, joint_density, reliability_curve
-from ..palette import SIZE_INCHES, STYLES, Style
+from ..palette import SIZE_INCHES, STYLES, UNCALIBRATED, Style
 from ..score_plots import (
     APCurve,
     draw_ap_by_iou,
@@ -128,16 +128,20 @@ def compared_ap(models: Sequence[ReportedModel]) -> list[Picture]:
 def calibration_pictures(model: ReportedModel) -> list[Picture]:
     """Reliability of class score and predicted IoU; predicted against true IoU."""
     pairs = model.result.pairs
-    estimates = {'cls': pairs.box_score, 'iou': pairs.predicted_iou}
-    curves: dict[str, ReliabilityCurve] = {
-        name: reliability_curve(values, pairs.true_iou)
-        for name, values in estimates.items()
+    estimates = {
+        model.style('cls'): pairs.box_score,
+        UNCALIBRATED: pairs.uncalibrated_iou,
+        model.style('iou'): pairs.predicted_iou,
+    }
+    curves: dict[Style, ReliabilityCurve] = {
+        style: reliability_curve(values, pairs.true_iou)
+        for style, values in estimates.items()
         if values is not None and len(values) and 0 <= values.min() <= values.max() <= 1
     }
     if not curves:
         return []
     figure, ax = _figure()
-    draw_reliability(ax, {model.style(name): curve for name, curve in curves.items()})
+    draw_reliability(ax, curves)
     pictures = [_picture(model, 'Reliability', figure)]
     if pairs.predicted_iou is not None:
         pictures += _density(model, STYLES['iou'], pairs.predicted_iou, 0.0)

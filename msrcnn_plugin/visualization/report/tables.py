@@ -126,6 +126,8 @@ def scope_table(model: ReportedModel) -> Table:
     head = ('', 'masks', 'detections', *aps, 'mean true IoU', f'ECE, {model.score_name}')
     if model.predicts_iou:
         head += ('ECE, predicted IoU', 'MAE', 'RMSE', 'Pearson', 'Spearman')
+    if result.pairs.uncalibrated_iou is not None:
+        head += ('ECE, uncalibrated IoU',)
     rows = tuple(_scope_row(scope, tuple(model.rankings)) for scope in scopes)
     return Table(f'{model.name}: all, by size, by class', head, rows)
 
@@ -139,7 +141,13 @@ def _scope_row(scope: ScopeFigures, rankings: tuple[str, ...]) -> tuple[Cell, ..
         number(scope.mean_true_iou),
         number(scope.cls_score_ece, 3),
         *_error_cells(scope.mask_iou, scope.mask_iou_ece),
+        *_uncalibrated_cells(scope),
     )
+
+
+def _uncalibrated_cells(scope: ScopeFigures) -> tuple[Cell, ...]:
+    before = scope.uncalibrated_iou_ece
+    return () if before is None else (number(before, 3),)
 
 
 def _error_cells(error: IoUError | None, ece: float | None) -> tuple[Cell, ...]:

@@ -1,0 +1,135 @@
+"""Calibrate the predicted MaskIoU of a trained model: fit a map to a test run, put it into OUT.
+
+PAIRS is what MaskScoringMetric(pairs_file=...) wrote in a test on images that the model was neither
+trained on nor will be judged by. OUT is CHECKPOINT with the map, an ordinary checkpoint with the
+same weights; a config applies the map with
+
+    model = dict(roi_head=dict(mask_iou_calibration=dict(type='MaskIoUCalibration')))
+"""
+
+import argparse
+import json
+import pickle
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+METHODS = ('isotonic', 'platt', 'beta')
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers wrong arguments with one line and exit status 2."""
+
+    def error(self, message):
+        self.exit(2, f'{self.prog}: {message}; see --help\n')
+
+
+def parse_args(argv=None):
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('pairs', type=Path, metavar='PAIRS', help='.npz of a test')
+    parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='.pth it tested')
+    parser.add_argument('out', type=Path, metavar='OUT', help='.pth to write')
+    parser.add_argument('--method', choices=METHODS, default='isotonic', help='(%(default)s)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures there')
+    args = parser.parse_args(argv)
+    for path in (args.pairs, args.checkpoint):
+        if not path.is_file():
+            parser.error(f'{path}: there is no such file')
+    for path in filter(None, (args.out, args.json)):
+        if not path.absolute().parent.is_dir():
+            parser.error(f'{path}: there is no folder {path.parent}: make it')
+    return parser, args
+
+
+def fitted(pairs_file, method):
+    """The map, and what it does: figures before, and after on images held out from the fit."""
+    from msrcnn_plugin.evaluation import (
+        MaskScoringPairs,
+        fit_iou_calibration,
+        held_out_calibration,
+    )
+
+    pairs = MaskScoringPairs.load(pairs_file)
+    predicted = pairs.model_iou
+    if predicted is None:
+        raise ValueError(f'{pairs_file} has no predicted MaskIoU: test a model with a MaskIoU head')
+    calibration = fit_iou_calibration(predicted, pairs.true_iou, method)
+    held_out = held_out_calibration(predicted, pairs.true_iou, pairs.image_id, method)
+    figures = dict(
+        method=method,
+        detections=len(pairs),
+        images=len(set(pairs.image_id.tolist())),
+        before=errors(predicted, pairs.true_iou),
+        after=errors(held_out, pairs.true_iou),
+    )
+    return calibration, figures
+
+
+def errors(estimate, true_iou):
+    from msrcnn_plugin.evaluation import expected_calibration_error, iou_error
+
+    error = iou_error(estimate, true_iou)
+    ece = expected_calibration_error(estimate, true_iou)
+    return dict(ece=ece, mae=error.mae, rmse=error.rmse)
+
+
+def load(path):
+    """A checkpoint, of which nothing is run."""
+    import torch
+
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f'{path} cannot be read as a checkpoint: {reason}') from error
+
+
+def calibrate(args):
+    """Writes OUT, and returns the figures."""
+    import torch
+
+    from msrcnn_plugin.evaluation.whole_file import whole_file
+    from msrcnn_plugin.models import calibrated_checkpoint
+
+    calibration, figures = fitted(args.pairs, args.method)
+    checkpoint = load(args.checkpoint)
+    calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
+    # What is in there, for people; the map itself goes where the model looks for it.
+    calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
+    with whole_file(args.out) as stream:
+        torch.save(calibrated, stream)
+    return figures
+
+
+def table(figures):
+    """Figures before and after."""
+    lines = [
+        '{method} calibration, fitted to {detections} detections of {images} images'.format(
+            **figures
+        ),
+        f'{"predicted against true MaskIoU":32} {"ECE":>6} {"MAE":>6} {"RMSE":>6}',
+    ]
+    rows = (('before', 'before'), ('after, on images held out', 'after'))
+    for title, name in rows:
+        values = ' '.join(f'{value:6.3f}' for value in figures[name].values())
+        lines.append(f'{title:32} {values}')
+    return '\n'.join(lines)
+
+
+def main(argv=None):
+    parser, args = parse_args(argv)
+    try:
+        figures = calibrate(args)
+    except (ValueError, ImportError) as error:
+        parser.error(f'{error}')
+    print(table(figures))
+    print(f'{args.out}: test it with')
+    print('--cfg-options model.roi_head.mask_iou_calibration.type=MaskIoUCalibration')
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
+    sys.exit(main())
