@@ -41,7 +41,7 @@ def joint_density(
     """Counts the detections whose estimate and true IoU both exceed ``low``; all of them for 0.
 
     With ``low=0.5`` it is the paper's figure 2: what is wrong there is neither a false alarm nor a
-    miss, but the score's opinion of the mask. Estimates above 1 are left out.
+    miss, but the score's opinion of the mask. Estimates outside [0, 1] are left out.
 
     Example:
         >>> density = joint_density([.6, .9, .2], [.7, .8, .9], low=0.5, bins=1)
@@ -49,8 +49,8 @@ def joint_density(
         ([[2]], [0.75])
     """
     estimate, true_iou = np.asarray(estimate, dtype=float), np.asarray(true_iou, dtype=float)
-    least = low if low > 0 else -1.0
-    kept = (estimate > least) & (true_iou > least) & (estimate <= 1)
+    above = np.greater if low > 0 else np.greater_equal
+    kept = above(estimate, low) & above(true_iou, low) & (estimate <= 1)
     estimate, true_iou = estimate[kept], true_iou[kept]
     edges = np.linspace(low, 1, bins + 1)
     counts, _, _ = np.histogram2d(true_iou, estimate, bins=(edges, edges))

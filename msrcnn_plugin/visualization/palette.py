@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 INK, MUTED, GRID = '#1f2933', '#5b6673', '#dce1e7'
 
@@ -54,6 +57,9 @@ DARK = {
 
 SIZE_INCHES = (3.9, 3.4)
 TEXT_PT, LINE_PT = 10, 14
+CORNERS = ('upper right', 'lower right', 'lower left', 'upper left')
+# What a character's width and a line's height take of the axes, nearly.
+CHARACTER_SHARE, LINE_SHARE = 0.029, 0.08
 
 
 def plain_axes(ax: Axes, *, xlabel: str, ylabel: str) -> None:
@@ -80,13 +86,16 @@ def unit_ticks(ax: Axes, low: float = 0.0) -> None:
     ax.set_ylim(low, 1)
 
 
-def coloured_key(ax: Axes, entries: Sequence[tuple[str, str]], corner: str) -> list[Artist]:
+def coloured_key(
+    ax: Axes, entries: Sequence[tuple[str, str]], corner: str | None = None
+) -> list[Artist]:
     """Names in the colours of their curves, one below the other, in a corner of the axes.
 
     Args:
         entries: text and colour.
-        corner: `upper left`, `upper right` or `lower left`.
+        corner: one of `CORNERS`; None means the one that the axes' lines leave most free.
     """
+    corner = corner or freest_corner(ax, [text for text, _ in entries])
     vertical, horizontal = corner.split()
     x, y = {'left': 0.03, 'right': 1.0}[horizontal], {'upper': 1.0, 'lower': 0.03}[vertical]
     above = 0 if vertical == 'upper' else len(entries) - 1
@@ -104,6 +113,35 @@ def coloured_key(ax: Axes, entries: Sequence[tuple[str, str]], corner: str) -> l
         )
         for place, (text, colour) in enumerate(entries)
     ]
+
+
+def freest_corner(ax: Axes, texts: Sequence[str]) -> str:
+    """Which of `CORNERS` has least of the axes' lines where lines of text would stand."""
+    width = CHARACTER_SHARE * max(map(len, texts), default=0)
+    height = LINE_SHARE * len(texts)
+    lines = [points for line in ax.lines if len(points := _within_axes(ax, line))]
+    points = np.concatenate(lines) if lines else np.zeros((0, 2))
+
+    def covered(corner: str) -> int:
+        vertical, horizontal = corner.split()
+        x, y = points.T
+        beside = x < width if horizontal == 'left' else x > 1 - width
+        level = y > 1 - height if vertical == 'upper' else y < height
+        return int((beside & level).sum())
+
+    return min(CORNERS, key=covered)
+
+
+def _within_axes(ax: Axes, line: Line2D, steps: int = 200) -> NDArray[np.float64]:
+    """Points (n, 2) along a line over data coordinates, as shares of the axes."""
+    x, y = line.get_xydata().T if line.get_transform() == ax.transData else np.zeros((2, 0))
+    x, y = x[~np.isnan(y)], y[~np.isnan(y)]
+    if not len(x):
+        return np.zeros((0, 2))
+    along = np.linspace(x.min(), x.max(), steps)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    heights = np.interp(along, x, y)
+    return np.column_stack([(along - left) / (right - left), (heights - bottom) / (top - bottom)])
 
 
 def written(value: float, digits: int = 2) -> str:

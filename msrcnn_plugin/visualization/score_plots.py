@@ -140,19 +140,21 @@ def draw_ap_by_iou(ax: Axes, curves: Sequence[APCurve]) -> list[Line2D]:
     plain_axes(ax, xlabel='IoU threshold', ylabel='mask AP (%)')
     lines = [ax.plot(c.thresholds, 100 * c.ap, **c.style.line())[0] for c in curves]
     key = [(f'{c.style.name}  {written(100 * c.mean_ap, 1)}', c.style.colour) for c in curves]
-    # The curves fall; only very good masks fill the corner that this leaves.
-    fills_corner = any(c.ap[len(c.ap) // 2 :].mean() > 0.55 for c in curves)
-    coloured_key(ax, key, 'lower left' if fills_corner else 'upper right')
     ax.set_ylim(0, 100)
     ax.yaxis.set_major_locator(MultipleLocator(20))
     _threshold_ticks(ax, curves)
+    coloured_key(ax, key)
     return lines
 
 
 def draw_ap_gain(ax: Axes, curves: Sequence[APCurve], reference: APCurve) -> list[Line2D]:
-    """By how many points each curve differs from the reference; what AP alone hardly shows."""
+    """By how many points each curve differs from the reference; what AP alone hardly shows.
+
+    Returns:
+        the reference's line at 0, then one for each curve.
+    """
     plain_axes(ax, xlabel='IoU threshold', ylabel=f'points over\n{reference.style.name}')
-    ax.axhline(0, **{**reference.style.line(), 'linewidth': 1.5})
+    zero = ax.plot(reference.thresholds, 0 * reference.thresholds, **reference.style.line())
     lines = [
         ax.plot(
             curve.thresholds,
@@ -164,7 +166,8 @@ def draw_ap_gain(ax: Axes, curves: Sequence[APCurve], reference: APCurve) -> lis
         for curve in curves
     ]
     _threshold_ticks(ax, curves)
-    return lines
+    coloured_key(ax, [(c.style.name, c.style.colour) for c in curves])
+    return [*zero, *lines]
 
 
 def _threshold_ticks(ax: Axes, curves: Sequence[APCurve]) -> None:

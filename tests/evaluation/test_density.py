@@ -25,8 +25,11 @@ def test_the_papers_part_has_both_above_one_half():
     assert density.counts[3, 3] + density.counts[4, 4] + density.counts[3, 4] == 1
 
 
-def test_a_score_above_one_is_left_out():
-    assert joint_density([1.2, 0.4], [0.5, 0.5]).total == 1
+@pytest.mark.parametrize('score', [1.2, -0.1])
+def test_a_score_that_is_no_probability_is_left_out(score):
+    density = joint_density([score, 0.4, 0.2], [0.5, 0.5, 0.3])
+    assert density.total == 2
+    assert density.correlation == pytest.approx(1)
 
 
 def test_no_detections():

@@ -13,7 +13,7 @@ from msrcnn_plugin.visualization import (
     draw_reliability,
     draw_scope_means,
 )
-from msrcnn_plugin.visualization.palette import DARK, STYLES, coloured_key, written
+from msrcnn_plugin.visualization.palette import DARK, STYLES, coloured_key, freest_corner, written
 from msrcnn_plugin.visualization.score_plots import FAINTEST
 
 from ..evaluation.test_result import result_of
@@ -68,13 +68,30 @@ def test_ap_is_drawn_in_percent_beside_its_mean(ax):
 
 
 def test_the_key_makes_room_for_curves_that_stay_high(ax):
-    draw_ap_by_iou(ax, [curve('mask', np.full(10, 0.9))])
-    assert ax.texts[0].xy[0] < 0.1
+    draw_ap_by_iou(ax, [curve('mask', np.full(10, 0.97))])
+    assert ax.texts[0].xy[1] < 0.1
+
+
+@pytest.mark.parametrize(
+    ('start', 'end', 'corner'),
+    [(1, 0, 'upper right'), (0, 1, 'lower right'), (1, 1, 'lower right'), (0, 0, 'upper right')],
+)
+def test_a_key_goes_where_the_lines_are_not(ax, start, end, corner):
+    ax.plot([0, 1], [start, end])
+    ax.set_ylim(0, 1)
+    assert freest_corner(ax, ['a curve']) == corner
+
+
+def test_a_key_of_an_empty_plot(ax):
+    ax.plot([0, 1], [np.nan, np.nan])
+    assert freest_corner(ax, []) == 'upper right'
 
 
 def test_gain_is_the_difference_in_points(ax):
     reference, better = curve('cls', np.full(10, 0.4)), curve('mask', np.full(10, 0.41))
-    (line,) = draw_ap_gain(ax, [better], reference)
+    zero, line = draw_ap_gain(ax, [better], reference)
+    assert not zero.get_ydata().any()
+    assert texts(ax) == ['mask score']
     np.testing.assert_allclose(line.get_ydata(), np.ones(10))
 
 

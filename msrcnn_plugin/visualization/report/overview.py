@@ -24,7 +24,7 @@ def overview_figure(model: ReportedModel) -> Figure:
         scores['mask'] = pairs.mask_score
     count = len(scores) + 1
     figure = Figure(figsize=(count * SIZE_INCHES[0], SIZE_INCHES[1] + 0.3), layout='constrained')
-    figure.get_layout_engine().set(wspace=0.06)
+    figure.get_layout_engine().set(wspace=0.06, w_pad=0.1)
     *panels, last = figure.subplots(1, count, squeeze=False)[0]
     for ax, (name, values) in zip(panels, scores.items()):
         density = joint_density(values, pairs.true_iou, low=PAPERS_LOW)

@@ -14,7 +14,6 @@ from .lead import main_ap
 from .reported_model import ReportedModel
 
 AP_NAMES = ('AP', 'AP50', 'AP75', 'AP small', 'AP medium', 'AP large')
-MOST_CLASSES = 1500  # of LVIS 1203
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _quality(model: ReportedModel) -> tuple[Cell, ...]:
 def scope_table(model: ReportedModel) -> Table:
     """Detections, AP by ranking, calibration and error: overall, by size, by class."""
     result = model.result
-    scopes = [result.overall(), *result.by_size(), *result.by_class()[:MOST_CLASSES]]
+    scopes = [result.overall(), *result.by_size(), *result.by_class()]
     aps = tuple(f'AP, {model.ranking_name(name)}' for name in model.rankings)
     head = ('', 'masks', 'detections', *aps, 'mean true IoU', f'ECE, {model.score_name}')
     if model.predicts_iou:
