@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from ..evaluation import MaskScoringResult
 from ..evaluation.input_checks import read_annotations
 from ..evaluation.progress import progress_bar
+from .mean_mask_probs import give_mean_mask_probs
 
 PAIRS_NAME, RESULTS_PREFIX = 'pairs.npz', 'predictions'
 # The metrics that a `MaskScoringMetric` stands for, with the same arguments.
@@ -47,7 +48,8 @@ def run_scored_test(
     """Tests the checkpoint on the config's test set, through mmengine's runner.
 
     A config whose test evaluator is a `CocoMetric` is evaluated by a `MaskScoringMetric` with the
-    same arguments, so any instance segmentation model of mmdet will do.
+    same arguments, so any instance segmentation model of mmdet will do. A two-stage model is also
+    ranked by class score times mean mask probability.
 
     Args:
         work_dir: where pairs, predicted masks and mmengine's log are written.
@@ -72,7 +74,8 @@ def run_scored_test(
     image_folder = _check_images(runner.test_dataloader.dataset)
     with progress_bar('Testing', len(runner.test_dataloader)) as counted:
         runner.test_loop.run_iter = counted(runner.test_loop.run_iter)
-        figures = runner.test()
+        with give_mean_mask_probs(runner.model):
+            figures = runner.test()
     metric = runner.test_loop.evaluator.metrics[0]
     return ScoredTest(
         result=metric.result,

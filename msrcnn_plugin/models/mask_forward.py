@@ -8,6 +8,7 @@ observed.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from inspect import signature
 from typing import Any, Callable, NamedTuple
 
@@ -57,6 +58,7 @@ def observe_emitted_masks(mask_head: nn.Module) -> Iterator[list[Tensor]]:
     predict_by_feat = head.predict_by_feat
     emitted: list[Tensor] = []
 
+    @wraps(predict_by_feat)
     def keep(*args, **kwargs):
         given = arguments(predict_by_feat, *args, **kwargs)
         for masks, results in zip(given['mask_preds'], given['results_list']):
@@ -65,11 +67,14 @@ def observe_emitted_masks(mask_head: nn.Module) -> Iterator[list[Tensor]]:
             emitted.append(masks if given['activate_map'] else masks.sigmoid())
         return predict_by_feat(*args, **kwargs)
 
+    outer = vars(head).get('predict_by_feat')  # of whoever observes already
     head.predict_by_feat = keep
     try:
         yield emitted
     finally:
         del head.predict_by_feat
+        if outer is not None:
+            head.predict_by_feat = outer
 
 
 def arguments(function: Callable, *args, **kwargs) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def test_any_model_of_a_coco_metric_is_tested(run, data, tmp_path, roi_head, pre
     pairs = MaskScoringPairs.load(test.pairs_file)
     assert len(pairs) == len(json.loads(test.results_file.read_text())) == len(test.result.pairs)
     assert (pairs.predicted_iou is not None) is predicts_iou
+    assert (pairs.mean_prob >= 0).all()
+    assert 'coco/segm_mAP_prob' in test.figures
     assert test.figures['coco/segm_mAP'] == pytest.approx(test.result.rankings['mask'].ap())
     assert test.ann_file == f'{data}/annotations.json'
     assert test.image_folder == f'{data}/images/'
