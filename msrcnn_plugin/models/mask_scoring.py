@@ -73,7 +73,7 @@ class MaskScoringMixin:
         self.mask_iou_calibration = mask_iou_calibration and MODELS.build(mask_iou_calibration)
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
-            train_channels_last(mask_head)
+            train_channels_last(mask_head, stages(self.mask_iou_head)[-1])
 
     @property
     def with_mask(self) -> bool:
