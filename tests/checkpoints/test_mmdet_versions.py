@@ -69,6 +69,19 @@ def test_what_the_model_does_not_have_is_dropped_once(weights):
     assert len(conversion.entries) == len(weights)
 
 
+def test_a_counter_is_dropped_with_its_batch_norm_alone(weights):
+    norm = 'backbone.bn1.'
+    assert f'{norm}num_batches_tracked' in weights
+    # As of a model: without counters.
+    shapes = {name: v.shape for name, v in weights.items() if 'num_batches' not in name}
+    assert equal(convert(Checkpoint(weights), Target(shapes, whole=True)).weights, weights)
+    shapes = {name: shape for name, shape in shapes.items() if not name.startswith(norm)}
+    conversion = convert(Checkpoint(weights), Target(shapes, whole=True))
+    dropped = {entry.source for entry in conversion.entries if entry.action == 'dropped'}
+    assert dropped == set(weights) - set(conversion.weights)
+    assert dropped == {name for name in weights if name.startswith(norm)}
+
+
 def of_mmdet_1(weights, classes=3):
     """The same model as mmdet 1.x had it: background first, everywhere, and heads at the top."""
     old = {}
@@ -87,6 +100,16 @@ def test_mmdet_1_had_the_background_first_and_other_names(weights, target):
     conversion = convert(Checkpoint(of_mmdet_1(weights)), target)
     assert conversion.format.name == 'mmdet 1.x'
     assert equal(conversion.weights, weights)
+
+
+def test_what_is_dropped_of_mmdet_1_has_the_name_that_the_file_has(weights):
+    target = Target({name: value.shape for name, value in plain(weights).items()}, whole=True)
+    conversion = convert(Checkpoint(of_mmdet_1(weights)), target)
+    assert equal(conversion.weights, plain(weights))
+    dropped = [entry for entry in conversion.entries if entry.action == 'dropped']
+    head = {name for name in of_mmdet_1(weights) if name.startswith('mask_iou_head.')}
+    assert {entry.source for entry in dropped} == head
+    assert {(entry.target, entry.note) for entry in dropped} == {(None, 'not in the model')}
 
 
 def test_a_class_agnostic_layer_of_mmdet_1_stays(weights):
