@@ -9,7 +9,8 @@ IN is told by the names in it:
     mmdet 1.x: names and class order; its rounding of boxes is no weight and not mapped.
 
 OUT holds weights alone. Where IN has no MaskIoU head, its parameters are listed as new: train them
-with configs/head_only/ and load_from=OUT. IN is read as weights alone; no code in it is run.
+with configs/head_only/ and load_from=OUT. IN is read as weights alone; no code in it is run. What
+mmengine saved while training has its logs beside them, which torch reads that way from 2.6 on.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Trained weights from elsewhere as this plugin's: read, recognised, renamed, checked, written."""
 
 from .conversion import FORMATS, Conversion, Entry, convert
-from .files import CheckpointError, read_checkpoint, write_checkpoint
+from .files import CheckpointError, read_checkpoint, read_content, write_checkpoint
 from .targets import Target, head_target, model_target
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     'head_target',
     'model_target',
     'read_checkpoint',
+    'read_content',
     'write_checkpoint',
 ]

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..compat import grants_types_by_name
+
 # Where a file keeps its weights: mmengine and mmcv, maskrcnn-benchmark and detectron2.
 WEIGHT_KEYS = ('state_dict', 'model')
 PARALLEL_PREFIX = 'module.'
@@ -29,12 +31,25 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Read the weights alone (``weights_only=True``); nothing that a pickle asks for is run.
-
-    Optimizer, schedulers, logs and the EMA hook's second copy are not read on.
+    """Read the weights; optimizer, schedulers, logs and the EMA hook's second copy are left out.
 
     Raises:
-        CheckpointError: if the file is no checkpoint, or asks for more than weights.
+        CheckpointError: as `read_content`, and if there are no weights in the file.
+    """
+    content = read_content(path)
+    weights = _weights_in(content, path)
+    if all(name.startswith(PARALLEL_PREFIX) for name in weights):
+        weights = {name[len(PARALLEL_PREFIX) :]: value for name, value in weights.items()}
+    meta = content.get('meta')
+    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {})
+
+
+def read_content(path: str | os.PathLike) -> Mapping[str, Any]:
+    """All that is in a checkpoint (``weights_only=True``); nothing that a pickle asks for is run.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint, or asks for more than weights and what
+            `compat.allow_own_checkpoints` grants.
     """
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
@@ -46,18 +61,23 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise CheckpointError(
             f'{path} cannot be read as weights alone ({type(error).__name__}: {reason}); expected '
             'what torch.save makes of weights. Where you trust the file, save its weights by '
-            "themselves: torch.save(dict(state_dict=...), 'weights.pth')"
+            f"themselves: torch.save(dict(state_dict=...), 'weights.pth'){_of_an_older_torch()}"
         ) from error
-    weights = _weights_in(content, path)
-    if all(name.startswith(PARALLEL_PREFIX) for name in weights):
-        weights = {name[len(PARALLEL_PREFIX) :]: value for name, value in weights.items()}
-    meta = content.get('meta')
-    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {})
-
-
-def _weights_in(content: Any, path: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path} holds a {type(content).__name__}; expected weights by name')
+    return content
+
+
+def _of_an_older_torch() -> str:
+    if grants_types_by_name():
+        return ''
+    return (
+        f'. This is torch {torch.__version__}, which reads weights and nothing beside them; 2.6 or '
+        'newer also reads the logs in what mmengine saved while training'
+    )
+
+
+def _weights_in(content: Mapping[str, Any], path: Any) -> dict[str, Tensor]:
     found = next((content[key] for key in WEIGHT_KEYS if key in content), content)
     if not isinstance(found, Mapping):
         found = {}

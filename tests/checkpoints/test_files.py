@@ -45,6 +45,16 @@ def test_runs_nothing_that_a_pickle_asks_for(tmp_path, save):
     assert not (tmp_path / 'made').exists()
 
 
+@pytest.mark.parametrize(('version', 'told'), [('2.5.1', True), ('2.6.0', False)])
+def test_an_older_torch_is_told_of(tmp_path, monkeypatch, version, told):
+    torch.save(dict(state_dict=WEIGHTS, meta=Mischief(tmp_path)), tmp_path / 'in.pth')
+    monkeypatch.setattr(torch, '__version__', version)
+    with pytest.raises(CheckpointError) as raised:
+        read_checkpoint(tmp_path / 'in.pth')
+    assert (f'This is torch {version}' in str(raised.value)) is told
+    assert ('2.6 or newer' in str(raised.value)) is told
+
+
 @pytest.mark.parametrize('content', [b'', b'a text', b'\x80\x04', bytes(64)])
 def test_a_file_that_is_no_checkpoint(tmp_path, content):
     (tmp_path / 'in.pth').write_bytes(content)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from msrcnn_plugin.checkpoints import CheckpointError, Target, convert
 from msrcnn_plugin.checkpoints.files import Checkpoint
@@ -13,6 +14,7 @@ HEAD = 'roi_head.mask_iou_head.'
 
 @pytest.fixture(scope='module')
 def weights():
+    init_default_scope('mmdet')
     return build_tiny_model().state_dict()
 
 
