@@ -64,7 +64,7 @@ def main(argv=None):
     except checkpoints.CheckpointError as error:
         print(f'convert_checkpoint.py: {error}', file=sys.stderr)
         return 2
-    checkpoints.write_checkpoint(args.out, conversion.weights, conversion.meta)
+    checkpoints.write_checkpoint(args.out, conversion.weights, conversion.meta, conversion.metadata)
     show(conversion)
     if args.json:
         args.json.write_text(json.dumps(record(conversion), indent=2))

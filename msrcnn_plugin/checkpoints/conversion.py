@@ -46,11 +46,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Weights by their new names, and the record."""
+    """Weights by their new names, what goes with them, and the record."""
 
     format: Format
     weights: dict[str, Tensor]
     meta: dict[str, Any]
+    metadata: Mapping[str, Any]
     entries: tuple[Entry, ...]
 
     def count(self, action: str) -> int:
@@ -87,7 +88,8 @@ def convert(checkpoint: Checkpoint, target: Target | None = None) -> Conversion:
         for name in target.shapes
         if name not in weights
     ]
-    return Conversion(form, kept, _meta(checkpoint, form), tuple(entries))
+    metadata = _metadata(checkpoint, entries)
+    return Conversion(form, kept, _meta(checkpoint, form), metadata, tuple(entries))
 
 
 def recognise(weights: Weights) -> Format:
@@ -140,6 +142,12 @@ def _is_foreign(name: str, target: Target) -> bool:
     # A target has no counters of batch norms: one is there with its norm.
     known = re.sub(r'num_batches_tracked$', 'running_mean', name)
     return target.covers(name) and known not in target.shapes
+
+
+def _metadata(checkpoint: Checkpoint, entries: Collection[Entry]) -> Mapping[str, Any]:
+    """Of the modules, where they are called the same; what renamed ones do has changed too."""
+    renamed = any(entry.action == 'renamed' for entry in entries)
+    return {} if renamed else checkpoint.metadata
 
 
 def _meta(checkpoint: Checkpoint, form: Format) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +25,15 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights by name, without the prefix of a parallel wrapper, and what the file says of them."""
+    """Weights by name, without the prefix of a parallel wrapper, and what the file says of them.
+
+    ``metadata`` is what torch keeps beside a state dict, by the name of a module: its version, what
+    a MaskIoU head predicts, a calibration.
+    """
 
     weights: dict[str, Tensor]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
@@ -37,11 +43,18 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         CheckpointError: as `read_content`, and if there are no weights in the file.
     """
     content = read_content(path)
-    weights = _weights_in(content, path)
+    found = _weights_in(content, path)
+    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    metadata = getattr(found, '_metadata', None) or {}
     if all(name.startswith(PARALLEL_PREFIX) for name in weights):
-        weights = {name[len(PARALLEL_PREFIX) :]: value for name, value in weights.items()}
+        weights, metadata = _without_prefix(weights), _without_prefix(metadata)
     meta = content.get('meta')
-    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {})
+    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {}, metadata)
+
+
+def _without_prefix(named: Mapping[str, Any]) -> dict[str, Any]:
+    # With a dot behind each, as in metadata the model itself is 'module'.
+    return {f'{name}.'.removeprefix(PARALLEL_PREFIX)[:-1]: value for name, value in named.items()}
 
 
 def read_content(path: str | os.PathLike) -> Mapping[str, Any]:
@@ -77,28 +90,30 @@ def _of_an_older_torch() -> str:
     )
 
 
-def _weights_in(content: Mapping[str, Any], path: Any) -> dict[str, Tensor]:
+def _weights_in(content: Mapping[str, Any], path: Any) -> Mapping[str, Any]:
     found = next((content[key] for key in WEIGHT_KEYS if key in content), content)
-    if not isinstance(found, Mapping):
-        found = {}
-    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
-    if not weights:
+    if not isinstance(found, Mapping) or not any(isinstance(v, Tensor) for v in found.values()):
         keys = ', '.join(map(str, list(content)[:8])) or 'nothing'
         raise CheckpointError(
             f'{path} holds {keys}; expected weights by name, under '
             f'{" or ".join(map(repr, WEIGHT_KEYS))} or at the top'
         )
-    return weights
+    return found
 
 
 def write_checkpoint(
-    path: str | os.PathLike, weights: Mapping[str, Tensor], meta: Mapping[str, Any]
+    path: str | os.PathLike,
+    weights: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    metadata: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint of mmengine; ``path`` is there when all of it is, or not at all."""
     path = Path(path)
+    state_dict = OrderedDict(weights)
+    state_dict._metadata = OrderedDict(metadata)
     partial = path.with_name(f'{path.name}.partial')
     try:
-        torch.save(dict(meta=dict(meta), state_dict=dict(weights)), partial)
+        torch.save(dict(meta=dict(meta), state_dict=state_dict), partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
