@@ -53,13 +53,11 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     # Here, so that --help and wrong arguments are answered at once.
-    from mmengine.config import Config
-
     from msrcnn_plugin import checkpoints
 
     try:
         source = checkpoints.read_checkpoint(args.source)
-        target = args.config and checkpoints.model_target(Config.fromfile(args.config))
+        target = args.config and checkpoints.file_target(args.config)
         conversion = checkpoints.convert(source, target)
     except checkpoints.CheckpointError as error:
         print(f'convert_checkpoint.py: {error}', file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from .conversion import FORMATS, Conversion, Entry, convert
 from .files import CheckpointError, read_checkpoint, read_content, write_checkpoint
-from .targets import Target, head_target, model_target
+from .targets import Target, file_target, head_target, model_target
 
 __all__ = [
     'FORMATS',
@@ -11,6 +11,7 @@ __all__ = [
     'Entry',
     'Target',
     'convert',
+    'file_target',
     'head_target',
     'model_target',
     'read_checkpoint',

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
 from msrcnn_plugin.checkpoints import CheckpointError, Target, convert
 from msrcnn_plugin.checkpoints.files import Checkpoint
 
-from ..conftest import build_tiny_model
+from ..conftest import build_tiny_model, tiny_model_cfg
 
 HEAD = 'roi_head.mask_iou_head.'
 
@@ -53,6 +54,30 @@ def test_without_a_config_the_default_head_of_the_models_size_is_new(weights):
     assert len(names) == 2 * (4 + 2 + 1)
     assert all(name.startswith(HEAD) for name in names)
     assert equal(conversion.weights, plain(weights))
+
+
+def of_a_cascade(weights):
+    return {name.replace(HEAD, f'{HEAD}0.'): value for name, value in weights.items()}
+
+
+def of_more_convs(weights):
+    return {**weights, f'{HEAD}convs.4.weight': torch.zeros(16, 16, 3, 3)}
+
+
+@pytest.mark.parametrize('head', [dict, of_a_cascade, of_more_convs])
+def test_without_a_config_another_head_than_the_default_is_refused(weights, head):
+    # The tiny model's own has two convolutions.
+    with pytest.raises(CheckpointError, match=r'not the default.*config of the model \(--config\)'):
+        convert(Checkpoint(head(weights)))
+
+
+def test_without_a_config_a_default_head_is_kept():
+    cfg = tiny_model_cfg()
+    cfg.roi_head.mask_iou_head = dict(type='MSMaskIoUHead')
+    weights = MODELS.build(cfg).state_dict()
+    conversion = convert(Checkpoint(weights))
+    assert equal(conversion.weights, weights)
+    assert conversion.count('mapped') == len(weights)
 
 
 def test_the_copy_of_the_ema_hook_is_dropped(weights, target):

@@ -1,6 +1,7 @@
 """The command: a file in, a file out that loads, a table, and one line where it cannot."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -110,6 +111,28 @@ def test_what_it_cannot_convert_it_says_in_one_line(tmp_path, capsys):
     torch.save(dict(state_dict={'encoder.weight': torch.zeros(1)}), tmp_path / 'in.pth')
     assert tool.main([str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 2
     assert 'no known two-stage model: 1 parameters, of encoder (1)' in one_line(capsys)
+    assert not (tmp_path / 'out.pth').exists()
+
+
+UNUSABLE = {
+    'SyntaxError': 'model = dict(',
+    'FileNotFoundError': "_base_ = './missing.py'",
+    "KeyError: 'NoSuchModel": "model = dict(type='NoSuchModel')",
+    'TypeError: ': "model = dict(type='MSMaskIoUHead', no_such_argument=1)",
+    'ValueError: .*MSMaskIoUHead needs': "model = dict(type='MSMaskIoUHead')",
+    'the config has no model': 'data_root = None',
+}
+
+
+@pytest.mark.parametrize(('message', 'config'), UNUSABLE.items())
+def test_a_config_that_cannot_be_used_takes_one_line(
+    authors_file, tmp_path, capsys, message, config
+):
+    path = tmp_path / 'config.py'
+    path.write_text(config)
+    words = [str(authors_file), str(tmp_path / 'out.pth'), '--config', str(path)]
+    assert tool.main(words) == 2
+    assert re.search(message, one_line(capsys))
     assert not (tmp_path / 'out.pth').exists()
 
 
