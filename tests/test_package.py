@@ -17,7 +17,7 @@ PACKAGE = ROOT / 'msrcnn_plugin'
 MAY_IMPORT = {
     'doctor': {'compat'},
     'models': {'geometry'},
-    'checkpoints': {'models'},
+    'checkpoints': {'models', 'compat'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
     'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat', 'data_root'},

@@ -5,11 +5,13 @@ trained on nor will be judged by. OUT is CHECKPOINT with the map, an ordinary ch
 same weights; a config applies the map with
 
     model = dict(roi_head=dict(mask_iou_calibration=dict(type='MaskIoUCalibration')))
+
+CHECKPOINT is read as weights alone; no code in it is run. What mmengine saved while training has
+its logs beside them, which torch reads that way from 2.6 on.
 """
 
 import argparse
 import json
-import pickle
 import sys
 from pathlib import Path
 
@@ -73,26 +75,16 @@ def errors(estimate, true_iou):
     return dict(ece=ece, mae=error.mae, rmse=error.rmse)
 
 
-def load(path):
-    """A checkpoint, of which nothing is run."""
-    import torch
-
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f'{path} cannot be read as a checkpoint: {reason}') from error
-
-
 def calibrate(args):
     """Writes OUT, and returns the figures."""
     import torch
 
+    from msrcnn_plugin.checkpoints import read_content
     from msrcnn_plugin.evaluation.whole_file import whole_file
     from msrcnn_plugin.models import calibrated_checkpoint
 
     calibration, figures = fitted(args.pairs, args.method)
-    checkpoint = load(args.checkpoint)
+    checkpoint = read_content(args.checkpoint)
     calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
     # What is in there, for people; the map itself goes where the model looks for it.
     calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
