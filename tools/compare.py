@@ -124,9 +124,9 @@ def run_tests(tests, console, outcomes):
             console.print(f'{name} failed: {error}', markup=False, highlight=False, soft_wrap=True)
 
 
-def reported(name, test, found):
+def reported(name, found):
     """The model as the page shows it."""
-    from msrcnn_plugin.visualization.report import ReportedModel, box_ap
+    from msrcnn_plugin.visualization.report import MASK_SCORE, ReportedModel, box_ap
 
     costs = {key.split('/')[1]: value for key, value in found.figures.items() if 'cost/' in key}
     facts = {
@@ -134,8 +134,13 @@ def reported(name, test, found):
         'peak memory (MiB)': costs.get('peak_memory', math.nan) / MEBI,
         'parameters (M)': costs['parameters'] / 1e6,
     }
-    scores = dict(score_name='mask score') if test.writes_mask_scores_over_class_scores else {}
-    return ReportedModel(name, found.result, box_ap=box_ap(found.figures), facts=facts, **scores)
+    return ReportedModel(
+        name,
+        found.result,
+        box_ap=box_ap(found.figures),
+        facts=facts,
+        score_name=MASK_SCORE if found.writes_mask_scores else '',
+    )
 
 
 def with_gallery(model, found, count):
@@ -200,13 +205,13 @@ def number(value, digits):
     return '' if value is None or math.isnan(value) else f'{value:.{digits}f}'
 
 
-def show(args, tests, outcomes, console):
+def show(args, outcomes, console):
     """Table, JSON and page of the models that were tested; their paths by name."""
     from msrcnn_plugin.visualization.report import figures_of, lead, render_report, write_report
 
     found = {name: item for name, item in outcomes.items() if not isinstance(item, Exception)}
     failed = {name: str(item) for name, item in outcomes.items() if name not in found}
-    models = [reported(name, tests[name], test) for name, test in found.items()]
+    models = [reported(name, test) for name, test in found.items()]
     paths = {}
     if args.json:
         paths['figures'] = args.json
@@ -235,7 +240,7 @@ def main(argv=None):
         except KeyboardInterrupt:
             interrupted = True
             console.print('interrupted: call again to go on; what follows is what was finished')
-        paths = show(args, tests, outcomes, console)
+        paths = show(args, outcomes, console)
     except (OSError, ValueError) as error:
         print(f'compare.py: {" ".join(str(error).split())}', file=sys.stderr)
         return 2

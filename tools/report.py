@@ -97,12 +97,17 @@ def check_args(parser, args):
 def tested(args):
     """The model that CONFIG and CHECKPOINT make, tested; and the files that it left."""
     from msrcnn_plugin.apis import run_scored_test
-    from msrcnn_plugin.visualization.report import ReportedModel, box_ap
+    from msrcnn_plugin.visualization.report import MASK_SCORE, ReportedModel, box_ap
 
     config, checkpoint = args.inputs
     work_dir = args.work_dir or Path('work_dirs') / config.stem / 'report'
     test = run_scored_test(config, checkpoint, work_dir, cfg_options=config_changes(args))
-    model = ReportedModel(args.name or config.stem, test.result, box_ap=box_ap(test.figures))
+    model = ReportedModel(
+        args.name or config.stem,
+        test.result,
+        box_ap=box_ap(test.figures),
+        score_name=MASK_SCORE if test.writes_mask_scores else '',
+    )
     return model, test.pairs_file, (test.ann_file, test.image_folder, test.results_file)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from mmdet.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, load_checkpoint
 
 from ..evaluation import MaskScoringResult
 from ..evaluation.input_checks import read_annotations
@@ -36,6 +36,7 @@ class ScoredTest:
     results_file: Path  # the predicted masks in COCO's result format, in the order of the pairs
     ann_file: str | None
     image_folder: str | None  # None for a data set that does not name one
+    writes_mask_scores: bool = False  # `scores` are mask scores: see `writes_mask_scores`
 
 
 def run_scored_test(
@@ -67,7 +68,9 @@ def run_scored_test(
     if sys.stderr.isatty():
         cfg.log_level = 'WARNING'  # the bar says how far it is
     cfg.test_evaluator = scoring_evaluators(cfg.get('test_evaluator'), work_dir)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    # A config of imported classes needs no scope and says None; the metric's name does.
+    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
+    init_default_scope(cfg.default_scope)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     _check_annotation_files(runner.cfg)
     _load(runner, checkpoint)
@@ -84,6 +87,7 @@ def run_scored_test(
         results_file=work_dir / f'{RESULTS_PREFIX}.segm.json',
         ann_file=runner.cfg.test_evaluator[0].get('ann_file'),
         image_folder=image_folder,
+        writes_mask_scores=writes_mask_scores(runner.cfg),
     )
 
 
@@ -94,7 +98,7 @@ def scoring_evaluators(given: Any, work_dir: Path) -> list[dict]:
     """
     metrics = given if isinstance(given, (list, tuple)) else [given]
     for metric in metrics:
-        if metric and str(metric.get('type')).split('.')[-1] in COCO_METRICS:
+        if metric and type_name(metric.get('type')) in COCO_METRICS:
             return [
                 dict(
                     {'bounded_scores': False, **metric},
@@ -110,6 +114,20 @@ def scoring_evaluators(given: Any, work_dir: Path) -> list[dict]:
         f"the config's test_evaluator is {types or 'not set'}, expected one of {COCO_METRICS}: "
         'set test_evaluator and test_dataloader to a COCO-format data set with annotations'
     )
+
+
+def writes_mask_scores(cfg: Config) -> bool:
+    """Does the model write its mask scores over the class scores?
+
+    mmdet's own MS R-CNN does, and the plugin's hosts with ``rescore_boxes=True``.
+    """
+    head = cfg.get('model', {}).get('roi_head') or {}
+    return type_name(head.get('type')) == 'MaskScoringRoIHead' or bool(head.get('rescore_boxes'))
+
+
+def type_name(given: Any) -> str:
+    """The class that a config names: by a string, with or without a scope, or by itself."""
+    return given.__name__ if isinstance(given, type) else str(given).split('.')[-1]
 
 
 def read_config(path: str | os.PathLike) -> Config:
@@ -149,7 +167,9 @@ def _load(runner: Runner, checkpoint: str | os.PathLike) -> None:
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {checkpoint}')
     try:
-        runner.load_checkpoint(str(checkpoint), map_location='cpu', strict=True)
+        # Not through the runner, which would tell its hooks before the run begins: an EMAHook has
+        # no weights of its own yet. When it begins, it copies those that are there.
+        load_checkpoint(runner.model, str(checkpoint), map_location='cpu', strict=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
         raise ValueError(
             f'{checkpoint} does not fit the model of the config: {_first_lines(str(error))}. '

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from tools import report
 
 from ..conftest import tiny_model_cfg
+from ..tested_models import write_model
 from ..tiny_set import run_config, write_tiny_set
 
 
@@ -30,6 +31,16 @@ def tested(tmp_path_factory):
     command += ['--json', folder / 'figures.json', '--name', 'tiny']
     assert report.main([str(part) for part in command]) == 0
     return folder
+
+
+def test_a_model_that_writes_mask_scores_says_so(tmp_path, capsys):
+    data = write_tiny_set(tmp_path / 'set')
+    files = write_model('ms_rcnn', data, tmp_path)
+    assert report.main([*files, '--work-dir', str(tmp_path / 'out')]) == 0
+    assert 'Ranked by mask score the masks reach' in capsys.readouterr().out
+    page = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
+    assert 'Masks that the mask score misjudges' in page
+    assert 'High mask score, poor mask' in page
 
 
 def from_pairs(folder, *arguments):

@@ -105,6 +105,7 @@ def _gallery(model: ReportedModel) -> dict:
     gallery = model.gallery
     return dict(
         name=model.name,
+        score=model.score_name,
         overrated=[_case(model, case) for case in gallery.overrated],
         underrated=[_case(model, case) for case in gallery.underrated],
     )

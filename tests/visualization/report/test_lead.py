@@ -1,9 +1,11 @@
 """The sentence that opens the page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from msrcnn_plugin.visualization.report import ReportedModel, lead, scoring_sentence
+from msrcnn_plugin.visualization.report import MASK_SCORE, ReportedModel, lead, scoring_sentence
 
 from ...evaluation.coco_sets import CLASSES, data_set, fields_of, random_set
 from .models import evaluated, evaluated_set, with_ap
@@ -42,6 +44,25 @@ def test_a_model_without_mask_score_says_what_there_is_to_gain(tmp_path):
     sentence = scoring_sentence(ReportedModel('plain', result))
     assert sentence.startswith('Ranked by class score the masks reach mask AP ')
     assert 'points more' in sentence
+
+
+def rescored(model, predicted_iou):
+    """The model as if it had written its mask scores over its class scores."""
+    pairs = model.result.pairs
+    pairs = replace(pairs, box_score=pairs.mask_score, predicted_iou=predicted_iou)
+    return ReportedModel('rescored', replace(model.result, pairs=pairs))
+
+
+def test_pairs_whose_class_scores_are_mask_scores(tmp_path):
+    model = ReportedModel('a model', evaluated_set(tmp_path))
+    assert model.score_name == 'class score'
+    assert model.main_ranking == 'mask'
+    again = rescored(model, model.result.pairs.predicted_iou)
+    assert again.score_name == MASK_SCORE == 'mask score'
+    assert list(again.rankings) == ['cls', 'iou', 'oracle']
+    assert scoring_sentence(again).startswith('Ranked by mask score the masks reach mask AP ')
+    # Without a predicted IoU nothing says that they are.
+    assert rescored(model, None).score_name == 'class score'
 
 
 def test_several_models_are_named_with_the_ap_of_their_own_ranking():
