@@ -29,6 +29,7 @@ from ..data_root import DataRootRunner, with_data_root
 from ..evaluation import MaskScoringPairs, MaskScoringResult
 from ..evaluation.input_checks import read_annotations
 from ..evaluation.whole_file import whole_file
+from ..shown_path import shown_path
 from .scored_test import (
     PAIRS_NAME,
     RESULTS_PREFIX,
@@ -116,7 +117,7 @@ class KeptTest:
 
     @property
     def is_done(self) -> bool:
-        return (self.folder / OUTCOME_NAME).is_file()
+        return all((self.folder / name).is_file() for name in (OUTCOME_NAME, PAIRS_NAME))
 
     def run(self) -> ScoredTest:
         """What the test found, now or earlier; with the costs that `PredictionCostHook` measures.
@@ -160,7 +161,7 @@ class KeptTest:
             child.terminate()
             child.join()
         if failure:
-            raise ScoredTestError(f'{failure} (log: {self.folder / LOG_NAME})')
+            raise ScoredTestError(f'{failure} (log: {shown_path(self.folder / LOG_NAME)})')
 
 
 def _test(connection: Connection, test: KeptTest) -> None:

@@ -100,7 +100,7 @@ def read_gallery(
             image=pixels[window],
             mask=mask[window],
             truth=truth[window],
-            image_name=image['file_name'],
+            image_name=Path(image['file_name']).name,
             class_name=names[category],
             class_score=float(pairs.box_score[place]),
             predicted_iou=None if predicted is None else float(predicted[place]),

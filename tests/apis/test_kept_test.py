@@ -57,6 +57,8 @@ def test_done_once(files, tmp_path, in_process):
     first = KeptTest.of(*files, tmp_path / 'kept').run()
     again = KeptTest.of(*files, tmp_path / 'kept').run()
     assert len(in_process) == 1
+    first.pairs_file.unlink()
+    assert not KeptTest.of(*files, tmp_path / 'kept').is_done
     assert again.figures == first.figures
 
 
