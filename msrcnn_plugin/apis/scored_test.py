@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 
 from ..evaluation import MaskScoringResult
-from ..evaluation.input_checks import read_annotations
+from ..evaluation.input_checks import check_image_names, read_annotations
 from ..evaluation.progress import progress_bar
 from .mean_mask_probs import give_mean_mask_probs
 
@@ -71,10 +72,13 @@ def run_scored_test(
     # A config of imported classes needs no scope and says None; the metric's name does.
     cfg.default_scope = cfg.get('default_scope') or 'mmdet'
     init_default_scope(cfg.default_scope)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with _built_from_config():
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     _check_annotation_files(runner.cfg)
     _load(runner, checkpoint)
-    image_folder = _check_images(runner.test_dataloader.dataset)
+    with _built_from_config():
+        dataset = runner.test_dataloader.dataset
+    image_folder = _check_images(dataset)
     with progress_bar('Testing', len(runner.test_dataloader)) as counted:
         runner.test_loop.run_iter = counted(runner.test_loop.run_iter)
         with give_mean_mask_probs(runner.model):
@@ -135,18 +139,33 @@ def read_config(path: str | os.PathLike) -> Config:
         raise FileNotFoundError(f'no config at {path}')
     try:
         return Config.fromfile(path)
-    except (SyntaxError, AttributeError, KeyError, ImportError) as error:
-        raise ValueError(f'{path} is no config that can be read: {error}') from error
+    except Exception as error:  # a config is a program
+        raise ValueError(f'{path} is no config that can be read: {_told(error)}') from error
+
+
+@contextmanager
+def _built_from_config() -> Iterator[None]:
+    """What a config says wrongly shows where its parts are built: names, arguments, imports."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, AssertionError, ImportError) as error:
+        raise ValueError(
+            f'the config cannot be built: {_told(error)}. Check its types and their arguments.'
+        ) from error
+
+
+def _told(error: Exception) -> str:
+    return _first_lines(f'{type(error).__name__}: {error}')
 
 
 def _check_annotation_files(cfg: Config) -> None:
     """What the data set and the metric would stumble over, said of the file by its name."""
     dataset = cfg.test_dataloader.dataset
-    files = {cfg.test_evaluator[0].get('ann_file')}
+    if cfg.test_evaluator[0].get('ann_file'):
+        read_annotations(cfg.test_evaluator[0]['ann_file'])
     if dataset.get('ann_file'):
-        files.add(os.path.join(dataset.get('data_root') or '', dataset.ann_file))
-    for file in sorted(file for file in files if file):
-        read_annotations(file)
+        file = os.path.join(dataset.get('data_root') or '', dataset.ann_file)
+        check_image_names(read_annotations(file), file)
 
 
 def _check_images(dataset: Any) -> str | None:

@@ -163,3 +163,28 @@ def test_the_coco_metric_among_others_is_taken_with_its_arguments(tmp_path):
 def test_another_metric_is_refused(given, tmp_path):
     with pytest.raises(ValueError, match='expected one of'):
         scoring_evaluators(given, tmp_path)
+
+
+@pytest.mark.parametrize(
+    'content', ['x = unknown', 'x = 1 + None', "_base_ = 'none.py'", 'x = 1/0']
+)
+def test_a_config_that_fails(run, tmp_path, content):
+    config, checkpoint = run()
+    config.write_text(content)
+    with pytest.raises(ValueError, match='no config that can be read'):
+        run_scored_test(config, checkpoint, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('part', ['model.type', 'test_dataloader.dataset.type'])
+def test_a_type_that_is_not_registered(run, tmp_path, part):
+    with pytest.raises(ValueError, match=r'the config cannot be built: KeyError.*Unknown'):
+        run_scored_test(*run(), tmp_path / 'out', cfg_options={part: 'Unknown'})
+
+
+def test_an_image_without_a_file_name(run, data, tmp_path):
+    coco = json.loads((data / 'annotations.json').read_text())
+    del coco['images'][3]['file_name']
+    (tmp_path / 'nameless.json').write_text(json.dumps(coco))
+    options = {'test_dataloader.dataset.ann_file': str(tmp_path / 'nameless.json')}
+    with pytest.raises(ValueError, match=r'1 of 8 images have no `file_name`, the first is 3'):
+        run_scored_test(*run(), tmp_path / 'out', cfg_options=options)

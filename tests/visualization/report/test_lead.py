@@ -84,3 +84,9 @@ def test_no_ground_truth(tmp_path):
     model = ReportedModel('a model', result)
     assert lead([model]) == 'Mask AP is undefined: no ground truth of the data set counts.'
     assert lead([model, ReportedModel('b', result)]).endswith('a model – and b –.')
+
+
+def test_limits_without_cocos_own(tmp_path):
+    result = evaluated_set(tmp_path, proposal_nums=(1, 10, 50))
+    sentence = scoring_sentence(ReportedModel('a model', result))
+    assert 'not among the proposal_nums 1, 10, 50' in sentence
