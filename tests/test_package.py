@@ -20,7 +20,15 @@ MAY_IMPORT = {
     'checkpoints': {'models', 'compat'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
-    'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat', 'data_root'},
+    'apis': {
+        'geometry',
+        'models',
+        'evaluation',
+        'visualization',
+        'compat',
+        'data_root',
+        'shown_path',
+    },
 }
 
 

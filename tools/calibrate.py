@@ -13,6 +13,7 @@ its logs beside them, which torch reads that way from 2.6 on.
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -76,7 +77,7 @@ def errors(estimate, true_iou):
 
 
 def calibrate(args):
-    """Writes OUT, and returns the figures."""
+    """Writes OUT and the JSON, and returns the figures."""
     import torch
 
     from msrcnn_plugin.checkpoints import read_content
@@ -85,11 +86,19 @@ def calibrate(args):
 
     calibration, figures = fitted(args.pairs, args.method)
     checkpoint = read_content(args.checkpoint)
+    if not isinstance(checkpoint, Mapping):
+        raise ValueError(
+            f'{args.checkpoint} holds a {type(checkpoint).__name__}: give a checkpoint, a dict '
+            'with a state_dict'
+        )
     calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
     # What is in there, for people; the map itself goes where the model looks for it.
     calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
     with whole_file(args.out) as stream:
         torch.save(calibrated, stream)
+    if args.json:
+        with whole_file(args.json) as stream:
+            stream.write(json.dumps(figures, indent=2).encode() + b'\n')
     return figures
 
 
@@ -112,13 +121,11 @@ def main(argv=None):
     parser, args = parse_args(argv)
     try:
         figures = calibrate(args)
-    except (ValueError, ImportError) as error:
-        parser.error(f'{error}')
+    except (OSError, ValueError, ImportError) as error:
+        parser.error(' '.join(str(error).split()))
     print(table(figures))
     print(f'{args.out}: test it with')
     print('--cfg-options model.roi_head.mask_iou_calibration.type=MaskIoUCalibration')
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + '\n')
     return 0
 
 

@@ -79,6 +79,12 @@ class MaskScoringPairs:
             raise ValueError(
                 f'these pairs do not say which mask meets which object, so no AP follows. {_ADVICE}'
             )
+        scores = np.asarray(scores, dtype=float)
+        if scores.shape != (len(self),) or not np.isfinite(scores).all():
+            raise ValueError(
+                f'scores of shape {scores.shape}, {int((~np.isfinite(scores)).sum())} of them not '
+                f'finite; expected shape ({len(self)},): a finite score for each detection'
+            )
         params = self.basis.params(self.category_ids)
         overlaps = self.basis.overlaps(
             category_index=np.searchsorted(params.catIds, self.category_id),
@@ -86,7 +92,7 @@ class MaskScoringPairs:
             area=self.area,
             true_iou=self.true_iou,
         )
-        return rank_masks(overlaps, np.asarray(scores, dtype=float)[self.basis.place], params)
+        return rank_masks(overlaps, scores[self.basis.place], params)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one compressed ``.npz``; the file appears whole or not at all."""

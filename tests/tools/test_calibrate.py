@@ -125,6 +125,8 @@ def test_wrong_arguments_are_answered_in_one_line(tmp_path, capsys):
     assert 'there is no folder' in refusal([pairs, checkpoint, tmp_path / 'no' / 'out'], capsys)
     assert 'invalid choice' in refusal([pairs, checkpoint, out, '--method', 'none'], capsys)
     assert 'no mask_iou_head' in refusal([pairs, checkpoint, out], capsys)
+    torch.save([], checkpoint)
+    assert 'holds a list' in refusal([pairs, checkpoint, out], capsys)
     checkpoint.write_bytes(b'no checkpoint')
     assert 'cannot be read as weights alone' in refusal([pairs, checkpoint, out], capsys)
     torch.save([1, 2], checkpoint)
