@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -205,6 +206,18 @@ def test_missing_files(files, tmp_path, missing, words):
     pair = ('none.py', checkpoint) if missing == 'config' else (config, 'none.pth')
     with pytest.raises(FileNotFoundError, match=words):
         KeptTest.of(*pair, tmp_path)
+
+
+def test_a_config_whose_types_are_classes(files, tmp_path, in_process):
+    config, checkpoint = files
+    text = Path(config).read_text()
+    imports = 'from mmdet.datasets import CocoDataset\nfrom mmdet.evaluation import CocoMetric\n'
+    types = "test_evaluator['type'] = CocoMetric\n"
+    types += "test_dataloader['dataset']['type'] = CocoDataset\ndefault_scope = None\n"
+    Path(config).write_text(imports + text + types)
+    test = KeptTest.of(config, checkpoint, tmp_path)
+    assert KeptTest.of(config, checkpoint, tmp_path).folder == test.folder
+    assert len(test.run().result.pairs)
 
 
 def test_missing_annotations(files, data, tmp_path):
