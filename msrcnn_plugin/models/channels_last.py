@@ -22,10 +22,21 @@ def train_channels_last(mask_head: nn.Module, mask_iou_head: nn.Module) -> None:
     if type(mask_head) in LAYOUT_FREE_HEADS and not _uses_mmcv_operators(mask_head):
         # Not a closure: a copy of the model would go on asking the MaskIoU head of this one.
         mask_head.register_forward_pre_hook(partial(_rearrange, mask_iou_head))
+        for layer in mask_head.modules():
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+                _keep_strides_of_gradient(layer.weight)
 
 
 def _uses_mmcv_operators(module: nn.Module) -> bool:
     return any(type(layer).__module__.startswith('mmcv.ops') for layer in module.modules())
+
+
+def _keep_strides_of_gradient(weight: nn.Parameter) -> None:
+    """Of a (K, C, 1, 1) weight channels last comes with other strides of the ones.
+
+    Nothing lies elsewhere for that, but DDP warns of it.
+    """
+    weight.register_hook(lambda grad: grad.as_strided(weight.size(), weight.stride()))
 
 
 def _rearrange(mask_iou_head: nn.Module, mask_head: nn.Module, inputs: tuple) -> tuple:

@@ -56,6 +56,17 @@ def test_the_numbers_of_training_are_the_hosts(rois):
     torch.testing.assert_close(arranged(feats), stock(feats), atol=1e-6, rtol=1e-5)
 
 
+def test_gradients_are_the_hosts_and_laid_out_as_their_weights():
+    stock, arranged = fcn_mask_head(), fcn_mask_head()
+    train_channels_last(arranged, nn.Identity())
+    feats = torch.rand(5, 8, 6, 6)
+    for head in (stock, arranged):
+        head(feats).square().sum().backward()
+    for ours, theirs in zip(arranged.parameters(), stock.parameters()):
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-4)
+        assert ours.grad.stride() == ours.stride()
+
+
 def test_a_prediction_is_the_hosts_to_the_bit():
     stock, arranged = fcn_mask_head().eval(), fcn_mask_head().eval()
     train_channels_last(arranged, nn.Identity().train(arranged.training))
