@@ -1,5 +1,6 @@
 """The MaskIoU head, and mmdet's RoI heads that use it."""
 
+from . import variants
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .detected_masks import DetectionSampler
 from .detectron_anchors import DetectronAnchorGenerator
@@ -24,4 +25,5 @@ __all__ = [
     'MaskIoUCalibration',
     'MaskScoringMixin',
     'calibrated_checkpoint',
+    'variants',
 ]

@@ -81,14 +81,12 @@ class MSMaskIoUHead(BaseModule):
         self.detach_mask = detach_mask
         self.max_rois = max_rois
 
-        widths = [in_channels + 1] + [conv_out_channels] * num_convs
+        widths = [self._input_channels()] + [conv_out_channels] * num_convs
         strides = [1] * (num_convs - 1) + [2]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1)
-            for c_in, c_out, stride in zip(widths, widths[1:], strides)
-        )
+        self.convs = nn.ModuleList(self._conv(*sizes) for sizes in zip(widths, widths[1:], strides))
         height, width = (((s + 1) // 2 if num_convs else s) for s in self.roi_feat_size)
-        widths = [widths[-1] * height * width] + [fc_out_channels] * num_fcs
+        flat = self._flat_size(widths[-1], height, width)
+        widths = [flat] + [fc_out_channels] * num_fcs
         self.fcs = nn.ModuleList(nn.Linear(f_in, f_out) for f_in, f_out in zip(widths, widths[1:]))
         self.fc_mask_iou = nn.Linear(widths[-1], 1 if class_agnostic else num_classes)
         self.loss_iou = MODELS.build(loss_iou)
@@ -111,10 +109,10 @@ class MSMaskIoUHead(BaseModule):
         # Channels last: the convolutions take five sixths of the time, forward and backward.
         mask_channel = pooled.to(roi_feats.dtype)[..., None].movedim(3, 1)
         roi_feats = roi_feats.contiguous(memory_format=torch.channels_last)
-        x = torch.cat([roi_feats, mask_channel], 1)
+        x = self._input(roi_feats, mask_channel)
         for conv in self.convs:
             x = F.relu(conv(x), inplace=True)
-        x = x.flatten(1)
+        x = self._flatten(x)
         for fc in self.fcs:
             x = F.relu(fc(x), inplace=True)
         return self.fc_mask_iou(x).float()
@@ -152,6 +150,25 @@ class MSMaskIoUHead(BaseModule):
         parts = zip(roi_feats.split(self.max_rois), mask_probs.split(self.max_rois))
         mask_ious = choose_class(torch.cat([self(feats, probs) for feats, probs in parts]), labels)
         return mask_ious.sigmoid() if self.predicts_logits else mask_ious.clamp(0, 1)
+
+    # What the heads in variants/ do otherwise.
+
+    def _input_channels(self) -> int:
+        return self.in_channels + 1
+
+    def _input(self, roi_feats: Tensor, pooled_mask: Tensor) -> Tensor:
+        """(R, ``_input_channels``, S, S) of a feature (R, C, S, S) and a mask (R, 1, S, S)."""
+        return torch.cat([roi_feats, pooled_mask], 1)
+
+    def _conv(self, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+        return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)
+
+    def _flat_size(self, channels: int, height: int, width: int) -> int:
+        return channels * height * width
+
+    def _flatten(self, x: Tensor) -> Tensor:
+        """(R, ``_flat_size``) of what the convolutions give, (R, channels, height, width)."""
+        return x.flatten(1)
 
     # Weights that predict the IoU and weights that predict its logit have the same names and
     # shapes. What they predict stands in the metadata of the state dict, where torch keeps the
