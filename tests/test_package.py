@@ -20,6 +20,7 @@ MAY_IMPORT = {
     'checkpoints': {'models'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
+    'studies': {'apis', 'compat', 'data_root', 'evaluation', 'hooks'},
     'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat', 'data_root'},
 }
 

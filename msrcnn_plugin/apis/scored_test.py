@@ -67,8 +67,7 @@ def run_scored_test(
     if sys.stderr.isatty():
         cfg.log_level = 'WARNING'  # the bar says how far it is
     cfg.test_evaluator = scoring_evaluators(cfg.get('test_evaluator'), work_dir)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     _check_annotation_files(runner.cfg)
     _load(runner, checkpoint)
     image_folder = _check_images(runner.test_dataloader.dataset)
@@ -119,6 +118,12 @@ def read_config(path: str | os.PathLike) -> Config:
         return Config.fromfile(path)
     except (SyntaxError, AttributeError, KeyError, ImportError) as error:
         raise ValueError(f'{path} is no config that can be read: {error}') from error
+
+
+def build_runner(cfg: Config) -> Runner:
+    """mmengine's runner of a config, in the config's scope."""
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def _check_annotation_files(cfg: Config) -> None:
