@@ -70,6 +70,7 @@ def parse_args(argv=None):
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='changes to every config'
     )
     args = parser.parse_args(argv)
+    args.words = sys.argv[1:] if argv is None else argv  # to be told with the results
     if not args.study.is_file():
         parser.error(f'{args.study}: no such file')
     if args.jobs < 1:
@@ -81,10 +82,10 @@ def parse_args(argv=None):
 
 
 def planned(args):
-    """The study, its changed runs refused or started over."""
+    """The study as its file and the command line have it."""
     from mmengine.config import DictAction
 
-    from msrcnn_plugin.studies import prepare, read_study
+    from msrcnn_plugin.studies import read_study
 
     options = argparse.ArgumentParser()
     options.add_argument('--cfg-options', nargs='*', action=DictAction)
@@ -93,8 +94,23 @@ def planned(args):
     study = read_study(args.study, work_dir, changes)
     if args.results and not study.size:
         raise ValueError(f'--results needs a size, its key there: set size in {args.study}')
-    prepare(study.runs, anew=args.anew)
     return study
+
+
+def run(args, study, console):
+    """Train and test what is not done; what went wrong by run, and 130 where it was interrupted."""
+    from msrcnn_plugin.studies import carry_out, only_call_in, prepare, provenance
+
+    command = shlex.join(['python', 'tools/run_ablations.py', *args.words])
+    made_by = provenance(command, args.jobs)
+    with only_call_in(study.folder):
+        prepare(study.runs, anew=args.anew)
+        try:
+            with display(study, console) as notify:
+                return carry_out(study.runs, provenance=made_by, jobs=args.jobs, notify=notify), 0
+        except KeyboardInterrupt:
+            console.print('interrupted: call again to go on; what follows is what was finished')
+            return {}, 130
 
 
 # --- while it runs -------------------------------------------------------------------------------
@@ -156,6 +172,7 @@ def progress_bars(study, console):
 
 def table(study, records):
     """Runs down, figures across: mean ± spread over the seeds."""
+    from rich.markup import escape
     from rich.table import Table
 
     from msrcnn_plugin.studies import spreads
@@ -175,7 +192,7 @@ def table(study, records):
         title = f'{run.title} ({run.paper})' if run.paper else run.title
         seeds = sum(record['run'] == name for record in records)
         cells = (text(row.get(figure), *form) for _, figure, *form in columns)
-        shown.add_row(title, str(seeds), *cells)
+        shown.add_row(escape(title), str(seeds), *cells)
     return shown
 
 
@@ -231,21 +248,12 @@ def main(argv=None):
     args = parse_args(argv)
     from rich.console import Console
 
-    from msrcnn_plugin.studies import carry_out, provenance, read_records
+    from msrcnn_plugin.studies import read_records
 
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    given = sys.argv[1:] if argv is None else argv
-    command = shlex.join(['python', 'tools/run_ablations.py', *map(str, given)])
-    failures, interrupted = {}, False
     try:
         study = planned(args)
-        made_by = provenance(command, args.jobs)
-        try:
-            with display(study, console) as notify:
-                failures = carry_out(study.runs, provenance=made_by, jobs=args.jobs, notify=notify)
-        except KeyboardInterrupt:
-            interrupted = True
-            console.print('interrupted: call again to go on; what follows is what was finished')
+        failures, status = run(args, study, console)
         records = read_records(study.runs)
         show(args, study, records, failures, console)
         if args.results:
@@ -253,9 +261,7 @@ def main(argv=None):
     except (OSError, ValueError) as error:
         print(f'run_ablations.py: {" ".join(str(error).split())}', file=sys.stderr)
         return 2
-    if interrupted:
-        return 130
-    return 1 if failures else 0
+    return status or (1 if failures else 0)
 
 
 if __name__ == '__main__':

@@ -2,9 +2,10 @@
 
 from .carrying_out import Progress, carry_out
 from .inputs import ChangedInputsError, prepare
+from .lock import only_call_in
 from .records import provenance, read_records
 from .study import Study, StudyRun, read_study
-from .summary import Spread, add_to_results, spreads, summary
+from .summary import Spread, add_to_results, spreads, summarised
 
 __all__ = [
     'ChangedInputsError',
@@ -14,10 +15,11 @@ __all__ = [
     'StudyRun',
     'add_to_results',
     'carry_out',
+    'only_call_in',
     'prepare',
     'provenance',
     'read_records',
     'read_study',
     'spreads',
-    'summary',
+    'summarised',
 ]

@@ -82,6 +82,7 @@ class Study:
     name: str
     title: str
     size: str | None  # of its models, the key of its summary in a file of several
+    folder: Path  # of all its runs
     runs: tuple[StudyRun, ...]
 
 
@@ -110,7 +111,8 @@ def read_study(
         for name, given in runs.items()
     ]
     name = Path(path).stem
-    return Study(name, content.get('title', name), content.get('size'), tuple(made))
+    title, size = content.get('title', name), content.get('size')
+    return Study(name, title, size, Path(work_dir).resolve(), tuple(made))
 
 
 def _check_keys(given: Mapping, known: set[str], what: str) -> None:
@@ -154,7 +156,8 @@ def _run(
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     if entry.get('load_from'):
         cfg.load_from = entry['load_from'].format(seed=seed)
-    cfg.update(dict.fromkeys(VALIDATION))
+    for key in VALIDATION:
+        cfg[key] = None
     folder = work_dir.resolve() / f'{name}-{seed}'
     return StudyRun(name, seed, entry['title'], entry.get('paper'), cfg, test_cfg, folder)
 

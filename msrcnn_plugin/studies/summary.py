@@ -64,7 +64,7 @@ def spreads(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Spread]
     }
 
 
-def summary(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+def summarised(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     """What a results file has of one study: run -> figure -> mean, std and number of seeds."""
     return {
         run: {figure: asdict(found[figure]) for figure in SUMMARISED if figure in found}
@@ -82,7 +82,7 @@ def add_to_results(path: Path, size: str, records: Sequence[Mapping[str, Any]]) 
         the path of the records.
     """
     runs_path = path.with_suffix('.runs.json')
-    for file, content in ((runs_path, list(records)), (path, summary(records))):
+    for file, content in ((runs_path, list(records)), (path, summarised(records))):
         kept = json.loads(file.read_text()) if file.is_file() else {}
         with whole_file(file) as stream:
             stream.write((json.dumps({**kept, size: content}, indent=1) + '\n').encode())
