@@ -136,12 +136,17 @@ def print_line(progress, console):
 @contextmanager
 def progress_bars(study, console):
     """One bar for the study and one for each run at work."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     text = [TextColumn('{task.description}'), BarColumn(), TextColumn('{task.percentage:3.0f} %')]
     # Long: a run is tested at another speed than it is trained.
-    columns = [*text, TimeElapsedColumn(), TextColumn('left'), TimeLeft()]
+    columns = [*text, TimeElapsedColumn(), TextColumn('left'), TimeRemainingColumn()]
     done = sum(run.record_file.is_file() for run in study.runs)
     shares, tasks = {}, {}
     with Progress(*columns, console=console, speed_estimate_period=3600) as bars:

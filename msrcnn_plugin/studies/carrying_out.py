@@ -47,37 +47,53 @@ def carry_out(
         what went wrong, by the label of the run.
     """
     waiting = deque(run for run in runs if not run.record_file.is_file())
-    active: dict[Connection, Work] = {}
-    failures: dict[str, str] = {}
-
-    def begin(run: StudyRun) -> None:
-        work = start(run, provenance)
-        active[work.connection] = work
-        notify(Progress(run, work.stage))
-
+    crew = _Crew(provenance, notify)
     try:
-        while waiting or active:
-            while waiting and len(active) < jobs:
-                begin(waiting.popleft())
-            for connection in wait(list(active)):
-                work = active[connection]
-                message = work.receive()
-                if isinstance(message, tuple):
-                    notify(Progress(work.run, work.stage, *message))
-                    continue
-                del active[connection]
-                work.end()
-                if message:
-                    failures[work.run.label] = f'{message} (log: {work.run.log})'
-                    notify(Progress(work.run, 'failed', failure=failures[work.run.label]))
-                elif work.stage == 'train':
-                    begin(work.run)
-                else:
-                    notify(Progress(work.run, 'done'))
+        while waiting or crew.active:
+            while waiting and len(crew.active) < jobs:
+                crew.begin(waiting.popleft())
+            crew.hear()
     finally:
-        for work in active.values():
+        for work in crew.active.values():
             work.end()
-    return failures
+    return crew.failures
+
+
+class _Crew:
+    """The processes at work, each at one stage of a run."""
+
+    def __init__(self, provenance: Mapping[str, Any], notify: Callable[[Progress], None]) -> None:
+        self.active: dict[Connection, Work] = {}
+        self.failures: dict[str, str] = {}
+        self._provenance = provenance
+        self._notify = notify
+
+    def begin(self, run: StudyRun) -> None:
+        work = start(run, self._provenance)
+        self.active[work.connection] = work
+        self._notify(Progress(run, work.stage))
+
+    def hear(self) -> None:
+        """Wait until any of them reports, and do what follows from it."""
+        for connection in wait(list(self.active)):
+            work = self.active[connection]
+            message = work.receive()
+            if isinstance(message, tuple):
+                self._notify(Progress(work.run, work.stage, *message))
+                continue
+            del self.active[connection]
+            work.end()
+            self._ended(work, message)
+
+    def _ended(self, work: Work, failure: str | None) -> None:
+        run = work.run
+        if failure:
+            self.failures[run.label] = f'{failure} (log: {run.log})'
+            self._notify(Progress(run, 'failed', failure=self.failures[run.label]))
+        elif work.stage == 'train':
+            self.begin(run)  # the test, before any other training
+        else:
+            self._notify(Progress(run, 'done'))
 
 
 @dataclass(frozen=True)
