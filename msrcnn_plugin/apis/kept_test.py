@@ -24,7 +24,7 @@ from mmengine.config import Config
 from ..compat import HOST, installed_versions
 from ..data_root import DataRootRunner, with_data_root
 from ..evaluation import MaskScoringPairs, MaskScoringResult
-from ..evaluation.whole_file import whole_file
+from ..evaluation.whole_file import write_json
 from .child_process import answer, silent_end
 from .scored_test import (
     PAIRS_NAME,
@@ -162,8 +162,7 @@ def keep_outcome(test: KeptTest) -> None:
     done = run_scored_test(test.config, test.checkpoint, test.folder, cfg_options=options)
     outcome = dict(figures={name: float(value) for name, value in done.figures.items()})
     # Last: with it the test is done.
-    with whole_file(test.folder / OUTCOME_NAME) as stream:
-        stream.write(json.dumps(outcome, indent=2).encode())
+    write_json(test.folder / OUTCOME_NAME, outcome)
 
 
 # --- what a test depends on ----------------------------------------------------------------------

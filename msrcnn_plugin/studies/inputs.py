@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from ..apis.kept_test import PACKAGE, annotation_file, device, digest_of_files
 from ..compat import HOST, installed_versions
-from ..evaluation.whole_file import whole_file
+from ..evaluation.whole_file import write_json
 from .study import StudyRun
 
 INPUTS_NAME = 'inputs.json'
@@ -47,8 +47,7 @@ def prepare(runs: Sequence[StudyRun], *, anew: bool = False) -> None:
     for run in runs:
         if changed[run.label]:
             _start_over(run, changed[run.label])
-        with whole_file(run.folder / INPUTS_NAME) as stream:
-            stream.write(json.dumps(current[run.label], indent=1).encode())
+        write_json(run.folder / INPUTS_NAME, current[run.label])
 
 
 def inputs(run: StudyRun) -> dict[str, Any]:

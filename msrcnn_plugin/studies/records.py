@@ -14,7 +14,7 @@ from ..apis import KeptTest, ScoredTest, keep_outcome
 from ..apis.kept_test import PACKAGE, device
 from ..compat import HOST, installed_versions
 from ..evaluation import bootstrap_gain
-from ..evaluation.whole_file import whole_file
+from ..evaluation.whole_file import write_json
 from .inputs import INPUTS_NAME
 from .study import StudyRun
 
@@ -39,8 +39,7 @@ def score(run: StudyRun, provenance: Mapping[str, Any]) -> None:
         **provenance,
     )
     # Last: with it the run is done.
-    with whole_file(run.record_file) as stream:
-        stream.write((json.dumps(record, indent=1) + '\n').encode())
+    write_json(run.record_file, record)
 
 
 def figures_of_test(found: ScoredTest) -> dict[str, float]:

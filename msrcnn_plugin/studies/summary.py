@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.whole_file import whole_file
+from ..evaluation.whole_file import write_json
 
 # Of the figures of a run, those that a results file has. AP as fractions.
 SUMMARISED = (
@@ -84,6 +84,5 @@ def add_to_results(path: Path, size: str, records: Sequence[Mapping[str, Any]]) 
     runs_path = path.with_suffix('.runs.json')
     for file, content in ((runs_path, list(records)), (path, summarised(records))):
         kept = json.loads(file.read_text()) if file.is_file() else {}
-        with whole_file(file) as stream:
-            stream.write((json.dumps({**kept, size: content}, indent=1) + '\n').encode())
+        write_json(file, {**kept, size: content})
     return runs_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -14,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..apis.scored_test import build_runner
-from ..evaluation.whole_file import whole_file
+from ..evaluation.whole_file import write_json
 from ..hooks.prediction_cost_hook import peak_resident_bytes
 from .study import StudyRun
 
@@ -52,8 +51,7 @@ def train(run: StudyRun, report: Callable[[int, int], None]) -> None:
     if checkpoint is None:
         raise ValueError('the training left no checkpoint: its config needs a CheckpointHook')
     trained = dict(checkpoint=checkpoint.name, figures=training_costs(runner))
-    with whole_file(run.trained_file) as stream:
-        stream.write(json.dumps(trained, indent=1).encode())
+    write_json(run.trained_file, trained)
 
 
 def training_costs(runner: Runner) -> dict[str, float]:
