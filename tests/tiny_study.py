@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import cache
 from pathlib import Path
 
 from mmdet.registry import HOOKS
@@ -29,17 +30,23 @@ def write_study(folder, *names, seeds=(0,), **changes):
     if not data.is_dir():
         write_tiny_set(data)
     for kind in KINDS:
-        cfg = run_config(data, folder / 'run', model=model_cfg(kind), epochs=2, batch_size=8)
-        cfg.test_evaluator.pop('outfile_prefix')
-        write_keys(folder / f'{kind}.py', cfg.to_dict())
-    keys = dict(title='Tiny', size='cpu', seeds=list(seeds), runs={n: RUNS[n] for n in names})
-    return write_keys(folder / 'study.py', {**keys, **changes})
-
-
-def write_keys(path, content):
-    """A config file as plain as can be; mmengine's own takes a second to set its lines."""
-    path.write_text(''.join(f'{key} = {value!r}\n' for key, value in content.items()))
+        (folder / f'{kind}.py').write_text(config_text(kind).replace('FOLDER', str(folder)))
+    keys = dict(title='Tiny', size='cpu', seeds=seeds, runs={n: RUNS[n] for n in names})
+    path = folder / 'study.py'
+    path.write_text(as_config({**keys, **changes}))
     return path
+
+
+@cache
+def config_text(kind):
+    """A config of two iterations on the set in FOLDER; made once, as its host's takes a second."""
+    cfg = run_config('FOLDER/set', 'FOLDER/run', model=model_cfg(kind), epochs=2, batch_size=8)
+    cfg.test_evaluator.pop('outfile_prefix')
+    return as_config(cfg.to_dict())
+
+
+def as_config(content):
+    return ''.join(f'{key} = {value!r}\n' for key, value in content.items())
 
 
 def stops_once(notes, how):

@@ -186,7 +186,7 @@ def table(study, records):
     shown = Table(
         title=f'{study.title}: mean ± standard deviation over seeds', title_justify='left'
     )
-    shown.add_column('run')
+    shown.add_column('run', no_wrap=True)
     shown.add_column('seeds', justify='right')
     columns = [column for column in COLUMNS if any(column[1] in row for row in found.values())]
     for title, *_ in columns:
@@ -255,7 +255,7 @@ def main(argv=None):
 
     from msrcnn_plugin.studies import read_records
 
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console() if sys.stdout.isatty() else Console(width=200)
     try:
         study = planned(args)
         failures, status = run(args, study, console)

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
 from ..apis.scored_test import build_runner
 from ..evaluation.whole_file import write_json
@@ -44,6 +45,8 @@ def train(run: StudyRun, report: Callable[[int, int], None]) -> None:
     checkpoint = newest_checkpoint(run.train_folder)
     if checkpoint is not None:
         cfg.load_from, cfg.resume = str(checkpoint), True
+    # In a new process: what reading the config's file imported is not there.
+    import_modules_from_strings(**cfg.get('custom_imports', dict(imports=None)))
     runner = build_runner(cfg)
     runner.register_hook(ReportHook(report))
     runner.train()
