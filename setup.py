@@ -18,7 +18,7 @@ setup(
         'numpy',
         'scipy',
         'jinja2',
-        'matplotlib',
+        'matplotlib>=3.8',  # ContourSet.set_path_effects
         'pycocotools',
         'shapely>=2',
     ],

@@ -259,15 +259,25 @@ def checkpoint_globals() -> list:
     ]
 
 
+def grants_types_by_name() -> bool:
+    """Whether this torch, told to read weights only, can be granted `checkpoint_globals`.
+
+    One that cannot refuses a checkpoint with the logs that mmengine keeps while it trains.
+    """
+    import torch
+
+    return version_key(torch.__version__) >= version_key('2.6')
+
+
 def allow_own_checkpoints() -> None:
     """Let torch >= 2.6 load what mmengine saved, without switching its check off.
 
     From 2.6 on, `torch.load` reads weights only unless told otherwise, and mmengine does not tell.
     An older torch reads everything by default and takes no name beside a type: nothing to declare.
     """
-    import torch
+    if grants_types_by_name():
+        import torch
 
-    if version_key(torch.__version__) >= version_key('2.6'):
         torch.serialization.add_safe_globals(checkpoint_globals())
 
 

@@ -17,11 +17,19 @@ PACKAGE = ROOT / 'msrcnn_plugin'
 MAY_IMPORT = {
     'doctor': {'compat'},
     'models': {'geometry'},
-    'checkpoints': {'models'},
+    'checkpoints': {'models', 'compat'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
     'studies': {'apis', 'compat', 'data_root', 'evaluation', 'hooks'},
-    'apis': {'geometry', 'models', 'evaluation', 'visualization', 'compat', 'data_root'},
+    'apis': {
+        'geometry',
+        'models',
+        'evaluation',
+        'visualization',
+        'compat',
+        'data_root',
+        'shown_path',
+    },
 }
 
 

@@ -5,12 +5,15 @@ trained on nor will be judged by. OUT is CHECKPOINT with the map, an ordinary ch
 same weights; a config applies the map with
 
     model = dict(roi_head=dict(mask_iou_calibration=dict(type='MaskIoUCalibration')))
+
+CHECKPOINT is read as weights alone; no code in it is run. What mmengine saved while training has
+its logs beside them, which torch reads that way from 2.6 on.
 """
 
 import argparse
 import json
-import pickle
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -73,31 +76,29 @@ def errors(estimate, true_iou):
     return dict(ece=ece, mae=error.mae, rmse=error.rmse)
 
 
-def load(path):
-    """A checkpoint, of which nothing is run."""
-    import torch
-
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f'{path} cannot be read as a checkpoint: {reason}') from error
-
-
 def calibrate(args):
-    """Writes OUT, and returns the figures."""
+    """Writes OUT and the JSON, and returns the figures."""
     import torch
 
+    from msrcnn_plugin.checkpoints import read_content
     from msrcnn_plugin.evaluation.whole_file import whole_file
     from msrcnn_plugin.models import calibrated_checkpoint
 
     calibration, figures = fitted(args.pairs, args.method)
-    checkpoint = load(args.checkpoint)
+    checkpoint = read_content(args.checkpoint)
+    if not isinstance(checkpoint, Mapping):
+        raise ValueError(
+            f'{args.checkpoint} holds a {type(checkpoint).__name__}: give a checkpoint, a dict '
+            'with a state_dict'
+        )
     calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
     # What is in there, for people; the map itself goes where the model looks for it.
     calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
     with whole_file(args.out) as stream:
         torch.save(calibrated, stream)
+    if args.json:
+        with whole_file(args.json) as stream:
+            stream.write(json.dumps(figures, indent=2).encode() + b'\n')
     return figures
 
 
@@ -120,13 +121,11 @@ def main(argv=None):
     parser, args = parse_args(argv)
     try:
         figures = calibrate(args)
-    except (ValueError, ImportError) as error:
-        parser.error(f'{error}')
+    except (OSError, ValueError, ImportError) as error:
+        parser.error(' '.join(str(error).split()))
     print(table(figures))
     print(f'{args.out}: test it with')
     print('--cfg-options model.roi_head.mask_iou_calibration.type=MaskIoUCalibration')
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=2) + '\n')
     return 0
 
 

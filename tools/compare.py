@@ -9,7 +9,6 @@ For speed alone, tools/benchmark.py is the better judge: it lets the models take
 import argparse
 import json
 import math
-import shlex
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 NAMES = dict(mask_rcnn='Mask R-CNN', ms_rcnn="mmdet's MS R-CNN", plugin='MS R-CNN, this plugin')
 MEBI = 2**20
+MOST_CASES = 24  # of each kind; a page is to stay below 5 MB
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,7 +62,9 @@ def parse_args(argv=None):
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='changes to every config'
     )
     args = parser.parse_args(argv)
+    args.given = sys.argv[1:] if argv is None else list(argv)
     check_args(parser, args)
+    check_outputs(parser, args)
     return args
 
 
@@ -76,14 +78,22 @@ def check_args(parser, args):
         parser.error('no model: give --mask-rcnn, --ms-rcnn, --plugin or --model')
     if len(set(names)) < len(names):
         parser.error(f'models {", ".join(names)}: give each another name')
-    if args.cases < 0:
-        parser.error(f'--cases {args.cases}: give 0 or more')
+    if not 0 <= args.cases <= MOST_CASES:
+        parser.error(f'--cases {args.cases}: give 0 to {MOST_CASES}')
     for option in args.cfg_options:
         if '=' not in option:
             parser.error(f'--cfg-options {option}: give KEY=VALUE')
     for path in (path for _, *files in args.models for path in files):
         if not Path(path).is_file():
             parser.error(f'{path}: no such file')
+
+
+def check_outputs(parser, args):
+    """Refuse, before any test, to write into a folder that is not there."""
+    for name in ('out', 'json'):
+        path = getattr(args, name)
+        if path and not path.absolute().parent.is_dir():
+            parser.error(f'--{name} {path}: there is no folder {path.parent}: make it')
 
 
 # --- tests ---------------------------------------------------------------------------------------
@@ -124,9 +134,9 @@ def run_tests(tests, console, outcomes):
             console.print(f'{name} failed: {error}', markup=False, highlight=False, soft_wrap=True)
 
 
-def reported(name, test, found):
+def reported(name, found):
     """The model as the page shows it."""
-    from msrcnn_plugin.visualization.report import ReportedModel, box_ap
+    from msrcnn_plugin.visualization.report import MASK_SCORE, ReportedModel, box_ap
 
     costs = {key.split('/')[1]: value for key, value in found.figures.items() if 'cost/' in key}
     facts = {
@@ -134,11 +144,17 @@ def reported(name, test, found):
         'peak memory (MiB)': costs.get('peak_memory', math.nan) / MEBI,
         'parameters (M)': costs['parameters'] / 1e6,
     }
-    scores = dict(score_name='mask score') if test.writes_mask_scores_over_class_scores else {}
-    return ReportedModel(name, found.result, box_ap=box_ap(found.figures), facts=facts, **scores)
+    return ReportedModel(
+        name,
+        found.result,
+        box_ap=box_ap(found.figures),
+        facts=facts,
+        score_name=MASK_SCORE if found.writes_mask_scores else '',
+    )
 
 
-def with_gallery(model, found, count):
+def with_gallery(model, found, count, console):
+    """The model with its gallery; without, and a word of why, where that fails."""
     from dataclasses import replace
 
     from msrcnn_plugin.visualization import read_gallery
@@ -146,7 +162,12 @@ def with_gallery(model, found, count):
     if not (count and found.image_folder):
         return model
     files = found.ann_file, found.image_folder, found.results_file
-    return replace(model, gallery=read_gallery(found.result.pairs, *files, count=count))
+    try:
+        return replace(model, gallery=read_gallery(found.result.pairs, *files, count=count))
+    except (OSError, ValueError) as error:
+        text = f'{model.name} has no gallery: {error}'
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        return model
 
 
 # --- what it says --------------------------------------------------------------------------------
@@ -154,12 +175,13 @@ def with_gallery(model, found, count):
 
 def table(models):
     """Figures down, models across."""
+    from rich.markup import escape
     from rich.table import Table
 
     shown = Table(title='AP in percent, with AP50 and AP75', title_justify='left')
     shown.add_column('')
     for model in models:
-        shown.add_column(model.name, justify='right')
+        shown.add_column(escape(model.name), justify='right')
     columns = [figures(model) for model in models]
     titles = dict.fromkeys(title for same in zip(*columns) for title, text in same if text)
     # One title can stand twice: mmdet's MS R-CNN has a mask score for its class score.
@@ -192,32 +214,38 @@ def ranked(model, key):
 
 
 def ap_text(figures_by_suffix):
+    """AP (AP50, AP75); no text where AP is undefined."""
     main, *others = (100 * figures_by_suffix.get(suffix, math.nan) for suffix in ('', '_50', '_75'))
-    return f'{number(main, 1)} ({", ".join(number(other, 1) for other in others)})'
+    if math.isnan(main):
+        return ''
+    return f'{number(main, 1)} ({", ".join(number(other, 1) or "-" for other in others)})'
 
 
 def number(value, digits):
     return '' if value is None or math.isnan(value) else f'{value:.{digits}f}'
 
 
-def show(args, tests, outcomes, console):
+def show(args, outcomes, console):
     """Table, JSON and page of the models that were tested; their paths by name."""
+    from msrcnn_plugin.evaluation.whole_file import whole_file
+    from msrcnn_plugin.shown_path import shown_command
     from msrcnn_plugin.visualization.report import figures_of, lead, render_report, write_report
 
     found = {name: item for name, item in outcomes.items() if not isinstance(item, Exception)}
     failed = {name: str(item) for name, item in outcomes.items() if name not in found}
-    models = [reported(name, tests[name], test) for name, test in found.items()]
+    models = [reported(name, test) for name, test in found.items()]
     paths = {}
     if args.json:
         paths['figures'] = args.json
         written = {**(figures_of(models) if models else {}), 'failed': failed}
-        args.json.write_text(json.dumps(written, indent=2) + '\n')
+        with whole_file(args.json) as stream:
+            stream.write(json.dumps(written, indent=2).encode() + b'\n')
     if models:
         console.print(table(models))
         console.print(lead(models), markup=False, highlight=False)
         paths['page'] = args.out or args.work_dir / 'compare.html'
-        models = [with_gallery(model, found[model.name], args.cases) for model in models]
-        command = shlex.join(['python', 'tools/compare.py', *sys.argv[1:]])
+        models = [with_gallery(m, found[m.name], args.cases, console) for m in models]
+        command = shown_command('tools/compare.py', args.given)
         write_report(paths['page'], render_report(models, title='Comparison', command=command))
     return paths
 
@@ -235,7 +263,7 @@ def main(argv=None):
         except KeyboardInterrupt:
             interrupted = True
             console.print('interrupted: call again to go on; what follows is what was finished')
-        paths = show(args, tests, outcomes, console)
+        paths = show(args, outcomes, console)
     except (OSError, ValueError) as error:
         print(f'compare.py: {" ".join(str(error).split())}', file=sys.stderr)
         return 2

@@ -9,7 +9,8 @@ IN is told by the names in it:
     mmdet 1.x: names and class order; its rounding of boxes is no weight and not mapped.
 
 OUT holds weights alone. Where IN has no MaskIoU head, its parameters are listed as new: train them
-with configs/head_only/ and load_from=OUT. IN is read as weights alone; no code in it is run.
+with configs/head_only/ and load_from=OUT. IN is read as weights alone; no code in it is run. What
+mmengine saved while training has its logs beside them, which torch reads that way from 2.6 on.
 """
 
 import argparse
@@ -52,18 +53,16 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     # Here, so that --help and wrong arguments are answered at once.
-    from mmengine.config import Config
-
     from msrcnn_plugin import checkpoints
 
     try:
         source = checkpoints.read_checkpoint(args.source)
-        target = args.config and checkpoints.model_target(Config.fromfile(args.config))
+        target = args.config and checkpoints.file_target(args.config)
         conversion = checkpoints.convert(source, target)
     except checkpoints.CheckpointError as error:
         print(f'convert_checkpoint.py: {error}', file=sys.stderr)
         return 2
-    checkpoints.write_checkpoint(args.out, conversion.weights, conversion.meta)
+    checkpoints.write_checkpoint(args.out, conversion.weights, conversion.meta, conversion.metadata)
     show(conversion)
     if args.json:
         args.json.write_text(json.dumps(record(conversion), indent=2))

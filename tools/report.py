@@ -8,7 +8,6 @@ report.py PAIRS_FILE           draws what an earlier test left, in seconds; with
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 FIGURE_DPI, FIGURE_SUFFIXES = 110, ('.png', '.svg', '.pdf')
+MOST_CASES = 24  # of each kind; a page is to stay below 5 MB
 GALLERY_FILES = ('annotations', 'images', 'predictions')
 
 
@@ -58,6 +58,7 @@ def parse_args(argv=None):
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='changes to the config'
     )
     args = parser.parse_args(argv)
+    args.given = sys.argv[1:] if argv is None else list(argv)
     check_args(parser, args)
     check_outputs(parser, args)
     return args
@@ -84,8 +85,8 @@ def check_args(parser, args):
         parser.error(f'--{given[0]} goes with a PAIRS_FILE: CONFIG knows its own data')
     if given and len(given) < len(GALLERY_FILES):
         parser.error('the gallery needs --annotations, --images and --predictions together')
-    if args.cases < 0:
-        parser.error(f'--cases {args.cases}: give 0 or more')
+    if not 0 <= args.cases <= MOST_CASES:
+        parser.error(f'--cases {args.cases}: give 0 to {MOST_CASES}')
     for option in args.cfg_options:
         if '=' not in option:
             parser.error(f'--cfg-options {option}: give KEY=VALUE')
@@ -97,12 +98,17 @@ def check_args(parser, args):
 def tested(args):
     """The model that CONFIG and CHECKPOINT make, tested; and the files that it left."""
     from msrcnn_plugin.apis import run_scored_test
-    from msrcnn_plugin.visualization.report import ReportedModel, box_ap
+    from msrcnn_plugin.visualization.report import MASK_SCORE, ReportedModel, box_ap
 
     config, checkpoint = args.inputs
     work_dir = args.work_dir or Path('work_dirs') / config.stem / 'report'
     test = run_scored_test(config, checkpoint, work_dir, cfg_options=config_changes(args))
-    model = ReportedModel(args.name or config.stem, test.result, box_ap=box_ap(test.figures))
+    model = ReportedModel(
+        args.name or config.stem,
+        test.result,
+        box_ap=box_ap(test.figures),
+        score_name=MASK_SCORE if test.writes_mask_scores else '',
+    )
     return model, test.pairs_file, (test.ann_file, test.image_folder, test.results_file)
 
 
@@ -130,6 +136,8 @@ def report(args):
     """Makes the page and the JSON; returns their paths by name."""
     from dataclasses import replace
 
+    from msrcnn_plugin.evaluation.whole_file import whole_file
+    from msrcnn_plugin.shown_path import shown_command
     from msrcnn_plugin.visualization import read_gallery
     from msrcnn_plugin.visualization.report import (
         ap_table,
@@ -145,17 +153,19 @@ def report(args):
     paths = {'page': args.out or pairs_file.with_name('report.html'), 'pairs': pairs_file}
     if args.json:
         paths['figures'] = args.json
-        args.json.write_text(json.dumps(figures_of([model]), indent=2))
+        with whole_file(args.json) as stream:
+            stream.write(json.dumps(figures_of([model]), indent=2).encode())
     if args.figure:
         paths['figure'] = args.figure
-        overview_figure(model).savefig(args.figure, dpi=FIGURE_DPI)
+        with whole_file(args.figure) as stream:
+            overview_figure(model).savefig(stream, format=args.figure.suffix[1:], dpi=FIGURE_DPI)
     if args.cases and all(files):
         try:
             gallery = read_gallery(model.result.pairs, *files, count=args.cases)
         except (OSError, ValueError) as error:
             raise ValueError(f'no gallery: {error}. {kept(pairs_file)}') from error
         model = replace(model, gallery=gallery)
-    command = shlex.join(['python', 'tools/report.py', *map(str, args.inputs)])
+    command = shown_command('tools/report.py', args.given)
     write_report(paths['page'], render_report([model], command=command))
     print(f'{lead([model])}\n\n{markdown(ap_table([model]))}\n')
     return paths

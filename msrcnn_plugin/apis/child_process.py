@@ -28,7 +28,9 @@ def answer(
     except KeyboardInterrupt:
         return
     except Exception as error:
+        # Its reader may look before this process ends.
         traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
         known = isinstance(error, (OSError, ValueError))
         connection.send(' '.join(f'{"" if known else type(error).__name__} {error}'.split()))
     else:

@@ -8,10 +8,12 @@ interrupted comparison of several models goes on with the first that was not fin
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable, Mapping
+import platform
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -21,10 +23,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from ..compat import HOST, installed_versions
+from ..compat import HOST, distribution_versions, installed_versions
 from ..data_root import DataRootRunner, with_data_root
 from ..evaluation import MaskScoringPairs, MaskScoringResult
+from ..evaluation.input_checks import read_annotations
 from ..evaluation.whole_file import write_json
+from ..shown_path import shown_path
 from .child_process import answer, silent_end
 from .scored_test import (
     PAIRS_NAME,
@@ -33,11 +37,23 @@ from .scored_test import (
     read_config,
     run_scored_test,
     scoring_evaluators,
+    type_name,
+    writes_mask_scores,
 )
 
 PACKAGE = Path(__file__).resolve().parents[1]
+PLUGIN = PACKAGE.name
 OUTCOME_NAME, LOG_NAME = 'outcome.json', 'log.txt'
 COST_HOOK = dict(type='PredictionCostHook')
+ENDS_WITHIN_SECONDS = 10  # a child that has said what it found
+# Beside the host, what figures and times depend on.
+LIBRARIES = (
+    'numpy',
+    'opencv-python',
+    'opencv-python-headless',
+    'pycocotools',
+    'torchvision',
+)
 
 
 class ScoredTestError(RuntimeError):
@@ -78,7 +94,7 @@ class KeptTest:
         config, checkpoint, cfg_options = Path(config), Path(checkpoint), dict(cfg_options or {})
         cfg = read_config(config)
         cfg.merge_from_dict(cfg_options)
-        if cfg.get('runner_type') == DataRootRunner.__name__:
+        if type_name(cfg.get('runner_type')) == DataRootRunner.__name__:
             cfg = with_data_root(cfg)
         for path in (checkpoint, annotation_file(cfg)):
             if not path.is_file():
@@ -88,9 +104,11 @@ class KeptTest:
             config=cfg.to_dict(),
             checkpoint=digest_of_files([checkpoint]),
             annotations=annotations,
-            images=listing(image_folder(cfg)),
+            data=[data_inputs(dataset) for dataset in base_datasets(test_set(cfg))],
             software={package.module: installed_versions(package) for package in HOST},
-            plugin=digest_of_files(sorted(PACKAGE.rglob('*.py'))),
+            libraries=distribution_versions(LIBRARIES),
+            plugin=digest_of_files(plugin_files()),
+            modules=digest_of_files(imported_files(cfg)),
             device=device(),
         )
         key = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
@@ -99,13 +117,7 @@ class KeptTest:
 
     @property
     def is_done(self) -> bool:
-        return (self.folder / OUTCOME_NAME).is_file()
-
-    @property
-    def writes_mask_scores_over_class_scores(self) -> bool:
-        """As mmdet's own MS R-CNN does."""
-        head = self.cfg.get('model', {}).get('roi_head', {})
-        return str(head.get('type')).split('.')[-1] == 'MaskScoringRoIHead'
+        return all((self.folder / name).is_file() for name in (OUTCOME_NAME, PAIRS_NAME))
 
     def run(self) -> ScoredTest:
         """What the test found, now or earlier; with the costs that `PredictionCostHook` measures.
@@ -128,6 +140,7 @@ class KeptTest:
             results_file=self.folder / f'{RESULTS_PREFIX}.segm.json',
             ann_file=str(annotation_file(self.cfg)),
             image_folder=None if images is None else str(images),
+            writes_mask_scores=writes_mask_scores(self.cfg),
         )
 
     def _run_in_child(self) -> None:
@@ -142,11 +155,13 @@ class KeptTest:
         except EOFError:
             child.join()
             failure = silent_end(child.exitcode)
+        else:
+            child.join(ENDS_WITHIN_SECONDS)  # what it has still to write
         finally:
             child.terminate()
             child.join()
         if failure:
-            raise ScoredTestError(f'{failure} (log: {self.folder / LOG_NAME})')
+            raise ScoredTestError(f'{failure} (log: {shown_path(self.folder / LOG_NAME)})')
 
 
 def _test(connection: Connection, test: KeptTest) -> None:
@@ -178,9 +193,61 @@ def annotation_file(cfg: Config) -> Path:
 
 def image_folder(cfg: Config) -> Path | None:
     """Of the config's test set; None where it is a combination of several or names none."""
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    prefix = dataset.get('data_prefix', {}).get('img')
+    return images_of(test_set(cfg))
+
+
+def test_set(cfg: Config) -> Mapping[str, Any]:
+    return cfg.get('test_dataloader', {}).get('dataset', {})
+
+
+def images_of(dataset: Mapping[str, Any]) -> Path | None:
+    """The folder of a data set's images, if it names one."""
+    prefix = (dataset.get('data_prefix') or {}).get('img')
     return None if prefix is None else Path(dataset.get('data_root') or '', prefix)
+
+
+def base_datasets(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The data sets that are wrapped or combined in one; itself where there are none."""
+    inner = dataset.get('datasets') or list(filter(None, [dataset.get('dataset')]))
+    if not inner:
+        yield dataset
+    for one in inner:
+        yield from base_datasets(one)
+
+
+def data_inputs(dataset: Mapping[str, Any]) -> Any:
+    """Digest of a data set's annotations, and a listing of the images that they name.
+
+    Only those: where no folder is given, that of the images may be the one of everything.
+    """
+    if not dataset.get('ann_file'):
+        return None
+    file = Path(dataset.get('data_root') or '', dataset['ann_file'])
+    if not file.is_file():
+        raise FileNotFoundError(f'the test set is read from {file}: no such file')
+    names = (image.get('file_name') for image in read_annotations(file)['images'])
+    folder = images_of(dataset) or Path(dataset.get('data_root') or '')
+    return digest_of_files([file]), listing(folder, sorted(filter(None, names)))
+
+
+def plugin_files() -> list[Path]:
+    """All that a test's figures may come from: not what draws them."""
+    files = sorted(PACKAGE.rglob('*.py'))
+    return [file for file in files if PACKAGE / 'visualization' not in file.parents]
+
+
+def imported_files(cfg: Config) -> list[Path]:
+    """The modules that a config imports; of a package, every one in it."""
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    names = [imports] if isinstance(imports, str) else imports
+    found = (importlib.util.find_spec(name) for name in names if name.split('.')[0] != PLUGIN)
+    files = []
+    for spec in filter(None, found):
+        folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+        files += [path for folder in folders for path in sorted(folder.rglob('*.py'))]
+        if not folders and spec.has_location:
+            files.append(Path(spec.origin))
+    return files
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
@@ -193,17 +260,25 @@ def digest_of_files(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def listing(folder: Path | None) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of all files below a folder; too many to read."""
-    if folder is None or not folder.is_dir():
-        return []
-    files = sorted(path for path in folder.rglob('*') if path.is_file())
-    stats = ((path, path.stat()) for path in files)
-    return [(str(path.relative_to(folder)), s.st_size, s.st_mtime_ns) for path, s in stats]
+def listing(folder: Path, names: Iterable[str]) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of the files that are there; too many to read."""
+    paths = ((name, folder / name) for name in names)
+    stats = ((name, path.stat()) for name, path in paths if path.is_file())
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def device() -> str:
     """What time and memory are measured on."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f'CPU, {torch.get_num_threads()} threads'
+    return f'{processor()}, {torch.get_num_threads()} threads'
+
+
+def processor() -> str:
+    """The CPU's model; its architecture where the system does not say."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.split(':', 1)[1].strip() for line in lines if line.startswith('model name'))
+    return next(models, platform.processor() or platform.machine())

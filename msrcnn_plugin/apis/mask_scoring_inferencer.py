@@ -58,7 +58,10 @@ class MaskScoringInferencer(DetInferencer):
         return {**result, **added}
 
     def _init_visualizer(self, cfg: Any):
-        if VISUALIZERS.get(cfg.visualizer.type) is DetLocalVisualizer:
+        kind = cfg.visualizer.type
+        if isinstance(kind, str):  # In a config of pure Python it is the class itself.
+            kind = VISUALIZERS.get(kind)
+        if kind is DetLocalVisualizer:
             cfg.visualizer.type = 'MaskScoringVisualizer'
         return super()._init_visualizer(cfg)
 

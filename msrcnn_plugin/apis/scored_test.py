@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 from mmdet.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, load_checkpoint
 
 from ..evaluation import MaskScoringResult
-from ..evaluation.input_checks import read_annotations
+from ..evaluation.input_checks import check_image_names, read_annotations
 from ..evaluation.progress import progress_bar
 from .mean_mask_probs import give_mean_mask_probs
 
@@ -36,6 +37,7 @@ class ScoredTest:
     results_file: Path  # the predicted masks in COCO's result format, in the order of the pairs
     ann_file: str | None
     image_folder: str | None  # None for a data set that does not name one
+    writes_mask_scores: bool = False  # `scores` are mask scores: see `writes_mask_scores`
 
 
 def run_scored_test(
@@ -67,10 +69,13 @@ def run_scored_test(
     if sys.stderr.isatty():
         cfg.log_level = 'WARNING'  # the bar says how far it is
     cfg.test_evaluator = scoring_evaluators(cfg.get('test_evaluator'), work_dir)
-    runner = build_runner(cfg)
+    with _built_from_config():
+        runner = build_runner(cfg)
     _check_annotation_files(runner.cfg)
     _load(runner, checkpoint)
-    image_folder = _check_images(runner.test_dataloader.dataset)
+    with _built_from_config():
+        dataset = runner.test_dataloader.dataset
+    image_folder = _check_images(dataset)
     with progress_bar('Testing', len(runner.test_dataloader)) as counted:
         runner.test_loop.run_iter = counted(runner.test_loop.run_iter)
         with give_mean_mask_probs(runner.model):
@@ -83,6 +88,7 @@ def run_scored_test(
         results_file=work_dir / f'{RESULTS_PREFIX}.segm.json',
         ann_file=runner.cfg.test_evaluator[0].get('ann_file'),
         image_folder=image_folder,
+        writes_mask_scores=writes_mask_scores(runner.cfg),
     )
 
 
@@ -93,7 +99,7 @@ def scoring_evaluators(given: Any, work_dir: Path) -> list[dict]:
     """
     metrics = given if isinstance(given, (list, tuple)) else [given]
     for metric in metrics:
-        if metric and str(metric.get('type')).split('.')[-1] in COCO_METRICS:
+        if metric and type_name(metric.get('type')) in COCO_METRICS:
             return [
                 dict(
                     {'bounded_scores': False, **metric},
@@ -111,29 +117,60 @@ def scoring_evaluators(given: Any, work_dir: Path) -> list[dict]:
     )
 
 
+def writes_mask_scores(cfg: Config) -> bool:
+    """Does the model write its mask scores over the class scores?
+
+    mmdet's own MS R-CNN does, and the plugin's hosts with ``rescore_boxes=True``.
+    """
+    head = cfg.get('model', {}).get('roi_head') or {}
+    return type_name(head.get('type')) == 'MaskScoringRoIHead' or bool(head.get('rescore_boxes'))
+
+
+def type_name(given: Any) -> str:
+    """The class that a config names: by a string, with or without a scope, or by itself."""
+    return given.__name__ if isinstance(given, type) else str(given).split('.')[-1]
+
+
 def read_config(path: str | os.PathLike) -> Config:
     if not Path(path).is_file():
         raise FileNotFoundError(f'no config at {path}')
     try:
         return Config.fromfile(path)
-    except (SyntaxError, AttributeError, KeyError, ImportError) as error:
-        raise ValueError(f'{path} is no config that can be read: {error}') from error
+    except Exception as error:  # a config is a program
+        raise ValueError(f'{path} is no config that can be read: {_told(error)}') from error
+
+
+@contextmanager
+def _built_from_config() -> Iterator[None]:
+    """What a config says wrongly shows where its parts are built: names, arguments, imports."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, AssertionError, ImportError) as error:
+        raise ValueError(
+            f'the config cannot be built: {_told(error)}. Check its types and their arguments.'
+        ) from error
+
+
+def _told(error: Exception) -> str:
+    return _first_lines(f'{type(error).__name__}: {error}')
 
 
 def build_runner(cfg: Config) -> Runner:
     """mmengine's runner of a config, in the config's scope."""
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    # A config of imported classes needs no scope and says None; the metric's name does.
+    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
+    init_default_scope(cfg.default_scope)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def _check_annotation_files(cfg: Config) -> None:
     """What the data set and the metric would stumble over, said of the file by its name."""
     dataset = cfg.test_dataloader.dataset
-    files = {cfg.test_evaluator[0].get('ann_file')}
+    if cfg.test_evaluator[0].get('ann_file'):
+        read_annotations(cfg.test_evaluator[0]['ann_file'])
     if dataset.get('ann_file'):
-        files.add(os.path.join(dataset.get('data_root') or '', dataset.ann_file))
-    for file in sorted(file for file in files if file):
-        read_annotations(file)
+        file = os.path.join(dataset.get('data_root') or '', dataset.ann_file)
+        check_image_names(read_annotations(file), file)
 
 
 def _check_images(dataset: Any) -> str | None:
@@ -154,7 +191,9 @@ def _load(runner: Runner, checkpoint: str | os.PathLike) -> None:
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {checkpoint}')
     try:
-        runner.load_checkpoint(str(checkpoint), map_location='cpu', strict=True)
+        # Not through the runner, which would tell its hooks before the run begins: an EMAHook has
+        # no weights of its own yet. When it begins, it copies those that are there.
+        load_checkpoint(runner.model, str(checkpoint), map_location='cpu', strict=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
         raise ValueError(
             f'{checkpoint} does not fit the model of the config: {_first_lines(str(error))}. '

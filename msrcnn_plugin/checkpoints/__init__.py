@@ -1,8 +1,8 @@
 """Trained weights from elsewhere as this plugin's: read, recognised, renamed, checked, written."""
 
 from .conversion import FORMATS, Conversion, Entry, convert
-from .files import CheckpointError, read_checkpoint, write_checkpoint
-from .targets import Target, head_target, model_target
+from .files import CheckpointError, read_checkpoint, read_content, write_checkpoint
+from .targets import Target, file_target, head_target, model_target
 
 __all__ = [
     'FORMATS',
@@ -11,8 +11,10 @@ __all__ = [
     'Entry',
     'Target',
     'convert',
+    'file_target',
     'head_target',
     'model_target',
     'read_checkpoint',
+    'read_content',
     'write_checkpoint',
 ]

@@ -32,6 +32,12 @@ class Entry:
     target: str | None
     note: str = ''
 
+    def restricted_to(self, kept: Collection[str]) -> Entry:
+        """The entry of the same parameter where those named ``kept`` are all the model has."""
+        if self.target is None or self.target in kept:
+            return self
+        return Entry('dropped', self.source, None, 'not in the model')
+
     @property
     def kind(self) -> tuple[str, str, str, str]:
         """Action, layers and note, with * for every number: one for the layers of a stack."""
@@ -40,11 +46,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Weights by their new names, and the record."""
+    """Weights by their new names, what goes with them, and the record."""
 
     format: Format
     weights: dict[str, Tensor]
     meta: dict[str, Any]
+    metadata: Mapping[str, Any]
     entries: tuple[Entry, ...]
 
     def count(self, action: str) -> int:
@@ -73,10 +80,16 @@ def convert(checkpoint: Checkpoint, target: Target | None = None) -> Conversion:
     form = recognise(checkpoint.weights)
     weights, entries = _apply(form, checkpoint.weights)
     target = target or head_target(weights)
-    weights, more = _fit(weights, target)
-    dropped = {entry.source for entry in more}
-    entries = [entry for entry in entries if entry.target is None or entry.target not in dropped]
-    return Conversion(form, weights, _meta(checkpoint, form), (*entries, *more))
+    _require_shapes(weights, target)
+    kept = {name: value for name, value in weights.items() if not _is_foreign(name, target)}
+    entries = [entry.restricted_to(kept) for entry in entries]
+    entries += [
+        Entry('new', None, name, 'initialised by the training')
+        for name in target.shapes
+        if name not in weights
+    ]
+    metadata = _metadata(checkpoint, entries)
+    return Conversion(form, kept, _meta(checkpoint, form), metadata, tuple(entries))
 
 
 def recognise(weights: Weights) -> Format:
@@ -114,8 +127,7 @@ def _apply(form: Format, weights: Weights) -> tuple[dict[str, Tensor], list[Entr
     return converted, entries
 
 
-def _fit(weights: dict[str, Tensor], target: Target) -> tuple[dict[str, Tensor], list[Entry]]:
-    """The weights that ``target`` has, and what was dropped for it and is new in it."""
+def _require_shapes(weights: Weights, target: Target) -> None:
     wrong = [
         f'{name}: {tuple(weights[name].shape)}, the model has {tuple(shape)}'
         for name, shape in target.shapes.items()
@@ -124,16 +136,18 @@ def _fit(weights: dict[str, Tensor], target: Target) -> tuple[dict[str, Tensor],
     if wrong:
         mend = 'is it the config of this model?' if target.whole else 'give the config of the model'
         raise CheckpointError(f'shapes differ: {_listed(wrong)}; {mend}')
-    left_out = [name for name in weights if _is_foreign(name, target)]
-    new = [name for name in target.shapes if name not in weights]
-    entries = [Entry('dropped', name, None, 'not in the model') for name in left_out]
-    entries += [Entry('new', None, name, 'initialised by the training') for name in new]
-    return {name: value for name, value in weights.items() if name not in left_out}, entries
 
 
 def _is_foreign(name: str, target: Target) -> bool:
-    counted = name.endswith('num_batches_tracked')
-    return target.covers(name) and name not in target.shapes and not counted
+    # A target has no counters of batch norms: one is there with its norm.
+    known = re.sub(r'num_batches_tracked$', 'running_mean', name)
+    return target.covers(name) and known not in target.shapes
+
+
+def _metadata(checkpoint: Checkpoint, entries: Collection[Entry]) -> Mapping[str, Any]:
+    """Of the modules, where they are called the same; what renamed ones do has changed too."""
+    renamed = any(entry.action == 'renamed' for entry in entries)
+    return {} if renamed else checkpoint.metadata
 
 
 def _meta(checkpoint: Checkpoint, form: Format) -> dict[str, Any]:

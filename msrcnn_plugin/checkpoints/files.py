@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from ..compat import grants_types_by_name
 
 # Where a file keeps its weights: mmengine and mmcv, maskrcnn-benchmark and detectron2.
 WEIGHT_KEYS = ('state_dict', 'model')
@@ -22,19 +25,44 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights by name, without the prefix of a parallel wrapper, and what the file says of them."""
+    """Weights by name, without the prefix of a parallel wrapper, and what the file says of them.
+
+    ``metadata`` is what torch keeps beside a state dict, by the name of a module: its version, what
+    a MaskIoU head predicts, a calibration.
+    """
 
     weights: dict[str, Tensor]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Read the weights alone (``weights_only=True``); nothing that a pickle asks for is run.
-
-    Optimizer, schedulers, logs and the EMA hook's second copy are not read on.
+    """Read the weights; optimizer, schedulers, logs and the EMA hook's second copy are left out.
 
     Raises:
-        CheckpointError: if the file is no checkpoint, or asks for more than weights.
+        CheckpointError: as `read_content`, and if there are no weights in the file.
+    """
+    content = read_content(path)
+    found = _weights_in(content, path)
+    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    metadata = getattr(found, '_metadata', None) or {}
+    if all(name.startswith(PARALLEL_PREFIX) for name in weights):
+        weights, metadata = _without_prefix(weights), _without_prefix(metadata)
+    meta = content.get('meta')
+    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {}, metadata)
+
+
+def _without_prefix(named: Mapping[str, Any]) -> dict[str, Any]:
+    # With a dot behind each, as in metadata the model itself is 'module'.
+    return {f'{name}.'.removeprefix(PARALLEL_PREFIX)[:-1]: value for name, value in named.items()}
+
+
+def read_content(path: str | os.PathLike) -> Mapping[str, Any]:
+    """All that is in a checkpoint (``weights_only=True``); nothing that a pickle asks for is run.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint, or asks for more than weights and what
+            `compat.allow_own_checkpoints` grants.
     """
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
@@ -46,39 +74,46 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise CheckpointError(
             f'{path} cannot be read as weights alone ({type(error).__name__}: {reason}); expected '
             'what torch.save makes of weights. Where you trust the file, save its weights by '
-            "themselves: torch.save(dict(state_dict=...), 'weights.pth')"
+            f"themselves: torch.save(dict(state_dict=...), 'weights.pth'){_of_an_older_torch()}"
         ) from error
-    weights = _weights_in(content, path)
-    if all(name.startswith(PARALLEL_PREFIX) for name in weights):
-        weights = {name[len(PARALLEL_PREFIX) :]: value for name, value in weights.items()}
-    meta = content.get('meta')
-    return Checkpoint(weights, meta if isinstance(meta, Mapping) else {})
-
-
-def _weights_in(content: Any, path: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path} holds a {type(content).__name__}; expected weights by name')
+    return content
+
+
+def _of_an_older_torch() -> str:
+    if grants_types_by_name():
+        return ''
+    return (
+        f'. This is torch {torch.__version__}, which reads weights and nothing beside them; 2.6 or '
+        'newer also reads the logs in what mmengine saved while training'
+    )
+
+
+def _weights_in(content: Mapping[str, Any], path: Any) -> Mapping[str, Any]:
     found = next((content[key] for key in WEIGHT_KEYS if key in content), content)
-    if not isinstance(found, Mapping):
-        found = {}
-    weights = {name: value for name, value in found.items() if isinstance(value, Tensor)}
-    if not weights:
+    if not isinstance(found, Mapping) or not any(isinstance(v, Tensor) for v in found.values()):
         keys = ', '.join(map(str, list(content)[:8])) or 'nothing'
         raise CheckpointError(
             f'{path} holds {keys}; expected weights by name, under '
             f'{" or ".join(map(repr, WEIGHT_KEYS))} or at the top'
         )
-    return weights
+    return found
 
 
 def write_checkpoint(
-    path: str | os.PathLike, weights: Mapping[str, Tensor], meta: Mapping[str, Any]
+    path: str | os.PathLike,
+    weights: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    metadata: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint of mmengine; ``path`` is there when all of it is, or not at all."""
     path = Path(path)
+    state_dict = OrderedDict(weights)
+    state_dict._metadata = OrderedDict(metadata)
     partial = path.with_name(f'{path.name}.partial')
     try:
-        torch.save(dict(meta=dict(meta), state_dict=dict(weights)), partial)
+        torch.save(dict(meta=dict(meta), state_dict=state_dict), partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

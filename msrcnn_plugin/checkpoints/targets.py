@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,8 +40,31 @@ def model_target(config: Config) -> Target:
         return Target(_shapes(MODELS.build(config.model)), whole=True)
 
 
+def file_target(path: str | os.PathLike) -> Target:
+    """`model_target` of a config file.
+
+    Raises:
+        CheckpointError: if the file is no config, or its model cannot be built.
+    """
+    try:
+        return model_target(Config.fromfile(path))
+    except CheckpointError:
+        raise
+    # A config is a program, and its model may be of anyone's code: they raise whatever they like.
+    except Exception as error:
+        reason = ' '.join(str(error).split())
+        raise CheckpointError(
+            f'{path} cannot be used ({type(error).__name__}: {reason}); give a config of mmdet '
+            'whose model can be built here'
+        ) from error
+
+
 def head_target(weights: Mapping[str, Tensor]) -> Target:
-    """Of `MSMaskIoUHead` as it is by default on the model of ``weights``, of mmdet's names."""
+    """Of `MSMaskIoUHead` as it is by default on the model of ``weights``, of mmdet's names.
+
+    Raises:
+        CheckpointError: if there is a MaskIoU head among the weights that is built otherwise.
+    """
     first_conv = _find(r'roi_head\.mask_head(?:\.\d)?\.convs\.0\.conv\.weight', weights)
     classifier = _find(r'roi_head\.bbox_head(?:\.\d)?\.fc_cls\.weight', weights)
     with torch.device('meta'):
@@ -49,7 +73,15 @@ def head_target(weights: Mapping[str, Tensor]) -> Target:
             roi_feat_size=ROI_FEAT_SIZE,
             num_classes=len(classifier) - 1,
         )
-    return Target(_shapes(head, HEAD), whole=False)
+    shapes = _shapes(head, HEAD)
+    given = {name for name in weights if name.startswith(HEAD)}
+    if given and given != set(shapes):
+        differing = min(given ^ set(shapes))
+        raise CheckpointError(
+            f'the MaskIoU head in the file is not the default one (they differ in {differing}); '
+            'give the config of the model (--config)'
+        )
+    return Target(shapes, whole=False)
 
 
 def _shapes(module: nn.Module, prefix: str = '') -> dict[str, torch.Size]:

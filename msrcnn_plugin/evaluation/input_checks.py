@@ -154,6 +154,16 @@ def check_annotations(data_set: Any, source: str) -> None:
         print_log(text, logger='current', level=logging.WARNING)
 
 
+def check_image_names(data_set: Mapping[str, Any], source: str) -> None:
+    """Every image must say which file it is; an evaluation alone does not ask."""
+    nameless = [image['id'] for image in data_set['images'] if not image.get('file_name')]
+    if nameless:
+        raise ValueError(
+            f'{source}: {len(nameless)} of {len(data_set["images"])} images have no `file_name`, '
+            f'the first is {nameless[0]!r}. Give each the path of its file below the folder.'
+        )
+
+
 def check_classes(classes: Sequence[str], data_set: Mapping[str, Any]) -> None:
     """Every class of the data set must be a category of the annotation file."""
     names = [category['name'] for category in data_set['categories']]

@@ -79,7 +79,13 @@ class MaskScoringPairs:
     def rank(self, scores: NDArray) -> RankedAP:
         """AP of the same masks ranked by ``scores`` (N,), finite: no mask is read for it."""
         overlaps, params = self.overlaps()
-        return rank_masks(overlaps, np.asarray(scores, dtype=float)[self.basis.place], params)
+        scores = np.asarray(scores, dtype=float)
+        if scores.shape != (len(self),) or not np.isfinite(scores).all():
+            raise ValueError(
+                f'scores of shape {scores.shape}, {int((~np.isfinite(scores)).sum())} of them not '
+                f'finite; expected shape ({len(self)},): a finite score for each detection'
+            )
+        return rank_masks(overlaps, scores[self.basis.place], params)
 
     def overlaps(self) -> tuple[Overlaps, Params]:
         """How the masks meet the objects, detections in COCO's order, and the protocol."""

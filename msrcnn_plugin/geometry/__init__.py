@@ -8,7 +8,7 @@ Boxes are (x1, y1, x2, y2) in input pixels: pixel (i, j) covers [j, j + 1] x [i,
 from .class_choice import choose_class
 from .image_mask_iou import mask_areas, mask_intersections, pairwise_mask_iou
 from .mask_iou import MaskIoUTarget, mask_iou_target
-from .mask_windows import MaskWindows, cut_windows, upload_windows
+from .mask_windows import MaskWindows, cut_windows, paste_windows, upload_windows
 from .polygon_coverage import polygon_coverage, polygon_shapes
 from .roi_ground_truth import RoIGroundTruth, clip_boxes, mask_coverage, masks_on_grid
 
@@ -25,6 +25,7 @@ __all__ = [
     'mask_iou_target',
     'masks_on_grid',
     'pairwise_mask_iou',
+    'paste_windows',
     'polygon_coverage',
     'polygon_shapes',
     'upload_windows',

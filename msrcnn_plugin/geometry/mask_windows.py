@@ -77,6 +77,20 @@ def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> list
     ]
 
 
+def paste_windows(windows: MaskWindows, device: torch.device) -> Tensor:
+    """The whole masks again, (G, H, W) bool on ``device``; fast where the windows are there."""
+    masks = torch.zeros(
+        len(windows.slot), *windows.image_size, dtype=torch.bool, device=torch.device(device)
+    )
+    for i, page in enumerate(windows.pages):
+        members = (windows.page == i).nonzero()[:, 0]  # in the order of their slots
+        x, y = windows.origin[members].to(device).T[..., None, None]
+        rows = y + torch.arange(page.size(1), device=device)[:, None]
+        columns = x + torch.arange(page.size(2), device=device)
+        masks[members.to(device)[:, None, None], rows, columns] = page.to(device)
+    return masks
+
+
 def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
     """First and last (exclusive) True of each row of (G, L), one wider on each side within L."""
     length = occupied.size(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import sys
 import time
@@ -26,7 +25,8 @@ class PredictionCostHook(Hook):
     - ``cost/seconds_per_image``: the median over the batches, from the batch's arrival to its
       predictions: preprocessing, network and pasting of the masks, not loading or evaluation;
     - ``cost/peak_memory``: bytes; on CUDA what torch's allocator held at most, else what the
-      process held at most until its last prediction, libraries and data included;
+      process held at most until its last prediction, libraries and data included; left out where
+      the system does not tell;
     - ``cost/parameters``: how many numbers the model has learned.
     """
 
@@ -39,6 +39,7 @@ class PredictionCostHook(Hook):
         self._cuda = next(model.parameters()).is_cuda
         self._seconds: list[float] = []
         self._images = 1
+        self._peak: int | None = None
         self._handle = model.register_forward_hook(self._predicted)
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
@@ -57,6 +58,7 @@ class PredictionCostHook(Hook):
         self._handle.remove()
         if self._seconds:
             metrics['cost/seconds_per_image'] = statistics.median(self._seconds)
+        if self._peak is not None:
             metrics['cost/peak_memory'] = self._peak
         metrics['cost/parameters'] = self._parameters
 
@@ -69,14 +71,23 @@ class PredictionCostHook(Hook):
         return time.perf_counter()
 
 
-def peak_resident_bytes() -> int:
-    """The most memory that this process ever held."""
-    # Where the system tells: ru_maxrss begins with the peak of the process that started this one.
+def peak_resident_bytes() -> int | None:
+    """The most memory that this process ever held; None where the system does not tell."""
+    # First what Linux tells: ru_maxrss begins with the peak of the process that started this one.
+    peak = status_bytes('VmHWM')
+    if peak is not None:
+        return peak
+    try:
+        import resource
+    except ImportError:  # Windows has none.
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RUSAGE_UNIT
+
+
+def status_bytes(field: str) -> int | None:
+    """A size, such as ``VmRSS``, that Linux tells of this process; None on another system."""
     try:
         lines = STATUS.read_text().splitlines()
     except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith('VmHWM'):
-            return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RUSAGE_UNIT
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), None)

@@ -1,6 +1,7 @@
 """The MaskIoU head, and mmdet's RoI heads that use it."""
 
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
+from .detected_masks import DetectionSampler
 from .detectron_anchors import DetectronAnchorGenerator
 from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
@@ -9,6 +10,7 @@ from .point_rend import MSPointRendRoIHead
 from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
 
 __all__ = [
+    'DetectionSampler',
     'DetectronAnchorGenerator',
     'MSCascadeRoIHead',
     'MSDoubleHeadRoIHead',

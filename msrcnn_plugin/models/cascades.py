@@ -12,7 +12,7 @@ from mmdet.utils import ConfigType
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from .mask_forward import MaskForward
+from .mask_forward import MaskForward, stages
 from .mask_scoring import MaskScoringMixin
 
 
@@ -30,6 +30,12 @@ class CascadeScoring(MaskScoringMixin):
     def __init__(self, *args, average_stages: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.average_stages = average_stages
+        if self.mask_iou_sampler and not average_stages and len(stages(self.mask_iou_head)) > 1:
+            raise ValueError(
+                'mask_iou_head is a list and mask_iou_sampler is given: what is detected is scored '
+                'by the last head alone, and the others would never learn. Give one config, or '
+                'average_stages=True.'
+            )
 
     def _build_mask_iou_head(
         self, mask_iou_head: Union[ConfigType, list[ConfigType]], stage: int = -1
@@ -87,7 +93,9 @@ class MSSCNetRoIHead(MaskScoringMixin, SCNetRoIHead):
         return results
 
     def loss(self, *args, **kwargs) -> dict:
-        losses = super().loss(*args, **kwargs)
-        # The host takes no loss from mask_loss but loss_mask.
-        loss = sum(self.stage_loss_weights) * vars(self).pop('_loss_mask_iou')
+        try:
+            losses = super().loss(*args, **kwargs)
+        finally:
+            # The host takes no loss from mask_loss but loss_mask.
+            loss = sum(self.stage_loss_weights) * vars(self).pop('_loss_mask_iou', 0)
         return dict(losses, loss_mask_iou=loss + losses.get('loss_mask_iou', 0))

@@ -4,6 +4,8 @@ Convolutions of many small images are fastest in this layout, forward and backwa
 by rounding. At prediction nothing is changed: the host's results stay those of the host to the bit.
 """
 
+from functools import partial
+
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead, HTCMaskHead
 from torch import Tensor, channels_last, nn
 
@@ -12,18 +14,33 @@ from torch import Tensor, channels_last, nn
 LAYOUT_FREE_HEADS = (FCNMaskHead, HTCMaskHead)
 
 
-def train_channels_last(mask_head: nn.Module) -> None:
-    """From now on ``mask_head`` sees channels-last features in training, where it can."""
+def train_channels_last(mask_head: nn.Module, mask_iou_head: nn.Module) -> None:
+    """From now on ``mask_head`` sees channels-last features, where it can, while the other trains.
+
+    That is so in training, and where the MaskIoU head alone is trained too.
+    """
     if type(mask_head) in LAYOUT_FREE_HEADS and not _uses_mmcv_operators(mask_head):
-        mask_head.register_forward_pre_hook(_rearrange)
+        # Not a closure: a copy of the model would go on asking the MaskIoU head of this one.
+        mask_head.register_forward_pre_hook(partial(_rearrange, mask_iou_head))
+        for layer in mask_head.modules():
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+                _keep_strides_of_gradient(layer.weight)
 
 
 def _uses_mmcv_operators(module: nn.Module) -> bool:
     return any(type(layer).__module__.startswith('mmcv.ops') for layer in module.modules())
 
 
-def _rearrange(mask_head: nn.Module, inputs: tuple) -> tuple:
-    if not mask_head.training:
+def _keep_strides_of_gradient(weight: nn.Parameter) -> None:
+    """Of a (K, C, 1, 1) weight channels last comes with other strides of the ones.
+
+    Nothing lies elsewhere for that, but DDP warns of it.
+    """
+    weight.register_hook(lambda grad: grad.as_strided(weight.size(), weight.stride()))
+
+
+def _rearrange(mask_iou_head: nn.Module, mask_head: nn.Module, inputs: tuple) -> tuple:
+    if not mask_iou_head.training:
         return inputs
     return tuple(
         x.contiguous(memory_format=channels_last) if isinstance(x, Tensor) else x for x in inputs

@@ -17,6 +17,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..geometry import MaskIoUTarget, mask_areas, mask_intersections, pairwise_mask_iou
+from .ground_truth_masks import prepare_masks
 from .mask_forward import MaskForward
 
 
@@ -41,7 +42,7 @@ class DetectionSampler:
     """Detects in the training images as at test: the host's ``predict``, in eval mode.
 
     The target is the IoU that evaluation would find, at the resolution of the input image: 0 for a
-    false detection. A detection that lies mostly in a crowd has none, as evaluation ignores it.
+    false detection, none for what evaluation ignores.
     Nothing but the MaskIoU head learns from the samples: they are detected without gradient.
     """
 
@@ -61,6 +62,7 @@ class DetectionSampler:
             rpn_results_list: proposals.
             batch_data_samples: with ``gt_instances`` that have masks.
         """
+        prepare_masks([sample.gt_instances for sample in batch_data_samples], x[0].device)
         images = [_at_mask_resolution(sample) for sample in batch_data_samples]
         with _evaluating(roi_head), _predictions_seen(roi_head) as seen:
             roi_head.predict(x, rpn_results_list, images, rescale=False)
@@ -85,21 +87,31 @@ def detection_target(results: InstanceData, sample: DetDataSample) -> MaskIoUTar
         sample: the image's ground truth, its masks of the same height and width.
 
     Returns:
-        ``iou`` (N,), 0 without a ground truth of the class; ``valid`` (N,), False in a crowd.
+        ``iou`` (N,), 0 without a ground truth of the class. ``valid`` (N,), False for what
+        evaluation ignores: a detection without a match that lies mostly in a crowd of its class.
     """
-    truth = sample.gt_instances
-    iou = pairwise_mask_iou(results.masks, _pixels(truth, results.masks))
-    iou = iou * (results.labels[:, None] == truth.labels)
-    crowds = _pixels(sample.get('ignored_instances', InstanceData()), results.masks)
-    in_crowd = mask_intersections(results.masks, crowds).sum(1)
-    return MaskIoUTarget(_largest(iou), in_crowd <= 0.5 * mask_areas(results.masks))
+    masks, truth = results.masks, sample.gt_instances
+    iou = pairwise_mask_iou(masks, _pixels(truth, masks))
+    iou = _largest(iou * _same_class(results, truth))
+    crowds = sample.get('ignored_instances', InstanceData())
+    if 'masks' not in crowds:
+        return MaskIoUTarget(iou, torch.ones_like(iou, dtype=torch.bool))
+    shared = mask_intersections(masks, _pixels(crowds, masks))
+    in_crowd = _largest(shared * _same_class(results, crowds)) > 0.5 * mask_areas(masks)
+    return MaskIoUTarget(iou, (iou >= 0.5) | ~in_crowd)
+
+
+def _same_class(results: InstanceData, instances: InstanceData) -> Tensor:
+    """(N, G) bool."""
+    return results.labels[:, None] == instances.labels
 
 
 def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
-    """(G, H, W) bool masks of the instances, where ``like`` (N, H, W) is."""
-    if 'masks' not in instances:
-        return like[:0]
-    return instances.masks.to_tensor(torch.bool, like.device)
+    """(G, H, W) bool masks of the instances, on the pixels and the device of ``like`` (N, H, W)."""
+    masks, size = instances.masks, tuple(like.shape[1:])
+    if (masks.height, masks.width) != size:
+        masks = masks.pad(size)  # mmdet's preprocessor pads those of gt_instances alone
+    return masks.to_tensor(torch.bool, like.device)
 
 
 def _largest(iou: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from ..geometry import (
     cut_windows,
     mask_coverage,
     masks_on_grid,
+    paste_windows,
     polygon_coverage,
     polygon_shapes,
     upload_windows,
@@ -65,6 +66,10 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
         grid = masks_on_grid(self.windows, boxes, inds, tuple(out_shape))
         self._asked = RoIGroundTruth(grid, *mask_coverage(self.windows, boxes, inds))
         return BitmapMasks((grid >= 0.5 if binarize else grid).cpu().numpy(), *out_shape)
+
+    def to_tensor(self, dtype, device):
+        """As the parent, which uploads every pixel of every mask."""
+        return paste_windows(self.windows, device).to(dtype)
 
 
 class RoIPolygonMasks(RoIMasks, PolygonMasks):

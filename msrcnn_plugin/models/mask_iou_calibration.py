@@ -36,6 +36,7 @@ class MaskIoUCalibration(nn.Module):
     def __init__(self, *, rerank: bool = False) -> None:
         super().__init__()
         self.rerank = rerank
+        self.fitted = False
         self.register_buffer('knots', torch.tensor([0.0, 1.0]), persistent=False)
         self.register_buffer('values', torch.tensor([0.0, 1.0]), persistent=False)
 
@@ -66,6 +67,16 @@ class MaskIoUCalibration(nn.Module):
                 'tools/calibrate.py.'
             )
         self.knots, self.values = knots, values
+        self.fitted = True
+
+    # The map goes with the weights it was fitted to. Trained on, they need another: a model that
+    # trains does not hand it on.
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, *args) -> None:
+        super()._save_to_state_dict(destination, prefix, *args)
+        if self.fitted and not self.training and hasattr(destination, '_metadata'):
+            entry = dict(knots=self.knots.tolist(), values=self.values.tolist())
+            destination._metadata[prefix[:-1]].update(entry)
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args) -> None:
         if 'knots' not in local_metadata:

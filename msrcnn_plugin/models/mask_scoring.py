@@ -73,7 +73,7 @@ class MaskScoringMixin:
         self.mask_iou_calibration = mask_iou_calibration and MODELS.build(mask_iou_calibration)
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
-            train_channels_last(mask_head)
+            train_channels_last(mask_head, stages(self.mask_iou_head)[-1])
 
     @property
     def with_mask(self) -> bool:
@@ -157,7 +157,7 @@ class MaskScoringMixin:
         batch_data_samples: SampleList,
     ) -> dict[str, Tensor]:
         samples = self.mask_iou_sampler(self, x, rpn_results_list, batch_data_samples)
-        pairs = self._scoring_pairs(samples.forwards) or [self._pair_of_nothing(x[0])]
+        pairs = self._scoring_pairs(samples.forwards) or self._pairs_of_nothing(x[0])
         losses = [
             head.loss(head(roi_feats, samples.mask_probs), samples.labels, samples.target)
             for head, roi_feats in pairs
@@ -210,10 +210,15 @@ class MaskScoringMixin:
         """The MaskIoU heads that score the emitted masks, each with its RoI feature: the last."""
         return [(self._mask_iou_head_of(-1), forward.roi_feats) for forward in forwards[-1:]]
 
-    def _pair_of_nothing(self, feature: Tensor) -> tuple[nn.Module, Tensor]:
-        """A MaskIoU head with the RoI features (0, C, S, S) of no RoI."""
-        head = self._mask_iou_head_of(-1)
-        return head, feature.new_zeros(0, head.in_channels, *head.roi_feat_size)
+    def _pairs_of_nothing(self, feature: Tensor) -> list[tuple[nn.Module, Tensor]]:
+        """Every MaskIoU head with the RoI features (0, C, S, S) of no RoI.
+
+        Other processes may have some, and would wait for a gradient.
+        """
+        return [
+            (head, feature.new_zeros(0, head.in_channels, *head.roi_feat_size))
+            for head in stages(self.mask_iou_head)
+        ]
 
 
 def host_sizes(roi_head: nn.Module, stage: int) -> dict[str, Union[int, tuple[int, int]]]:

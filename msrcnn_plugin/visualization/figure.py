@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from .outline import draw_outline
+from .palette import VERBATIM
 from .placement import label_corners
 from .scored_image import ScoredImage
 
@@ -115,7 +116,7 @@ def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> lis
         for value, mark in zip(values, MARKS.values())
     ]
     names = [f'{place + 1} {class_names[image.labels[place]]}' for place in places]
-    ax.set_yticks(places, names, fontsize=9)
+    ax.set_yticks(places, names, fontsize=9, **VERBATIM)
     ax.set_ylim(max(len(image), 1) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ['0', '0.25', '0.5', '0.75', '1'], fontsize=8)
@@ -153,7 +154,10 @@ def draw_class_legend(figure: Figure, class_names: Sequence[str], **kwargs) -> L
         Patch(facecolor=class_colour(i), edgecolor='black', label=name)
         for i, name in enumerate(class_names)
     ]
-    return figure.legend(handles=patches, ncol=len(patches), frameon=False, fontsize=9, **kwargs)
+    legend = figure.legend(handles=patches, ncol=len(patches), frameon=False, fontsize=9, **kwargs)
+    for text in legend.get_texts():
+        text.set(**VERBATIM)
+    return legend
 
 
 def score_figure(images: Sequence[ScoredImage], class_names: Sequence[str], title: str) -> Figure:
@@ -172,7 +176,13 @@ def score_figure(images: Sequence[ScoredImage], class_names: Sequence[str], titl
             _write_headings(row)
     height = figure.get_figheight()
     figure.suptitle(
-        title, fontsize=13, x=GAP / FIGURE_WIDTH, y=1 - 0.12 / height, ha='left', va='top'
+        title,
+        fontsize=13,
+        x=GAP / FIGURE_WIDTH,
+        y=1 - 0.12 / height,
+        ha='left',
+        va='top',
+        **VERBATIM,
     )
     draw_class_legend(figure, class_names, loc='lower left', bbox_to_anchor=(0, 0))
     draw_scores_legend(figure, loc='lower right', bbox_to_anchor=(1, 0))

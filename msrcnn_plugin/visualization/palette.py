@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+# For every text that holds a user's name: a dollar sign in it begins no formula.
+VERBATIM = dict(parse_math=False)
 INK, MUTED, GRID = '#1f2933', '#5b6673', '#dce1e7'
 
 
@@ -71,8 +73,8 @@ def plain_axes(ax: Axes, *, xlabel: str, ylabel: str) -> None:
     ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=TEXT_PT, length=3)
     ax.grid(color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
-    ax.set_xlabel(xlabel, color=INK, fontsize=TEXT_PT)
-    ax.set_ylabel(ylabel, color=INK, fontsize=TEXT_PT)
+    ax.set_xlabel(xlabel, color=INK, fontsize=TEXT_PT, **VERBATIM)
+    ax.set_ylabel(ylabel, color=INK, fontsize=TEXT_PT, **VERBATIM)
 
 
 def unit_ticks(ax: Axes, low: float = 0.0) -> None:
@@ -99,7 +101,7 @@ def coloured_key(
     vertical, horizontal = corner.split()
     x, y = {'left': 0.03, 'right': 1.0}[horizontal], {'upper': 1.0, 'lower': 0.03}[vertical]
     above = 0 if vertical == 'upper' else len(entries) - 1
-    style = dict(fontsize=TEXT_PT, fontweight='bold', ha=horizontal)
+    style = dict(fontsize=TEXT_PT, fontweight='bold', ha=horizontal, **VERBATIM)
     style['va'] = 'top' if vertical == 'upper' else 'bottom'
     return [
         ax.annotate(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
 
 from ..evaluation import MaskScoringPairs, pairwise_mask_iou
-from ..evaluation.input_checks import read_annotations
+from ..evaluation.input_checks import check_image_names, read_annotations
 from .gallery import Gallery, MisjudgedMask, crop_window, most_overrated, most_underrated
 from .scored_image import ScoredImage
 
@@ -79,6 +79,7 @@ def read_gallery(
         FileNotFoundError: a file or an image is missing.
     """
     coco = read_annotations(ann_file)
+    check_image_names(coco, str(ann_file))
     results = _read_results(results_file)
     _check_same_run(results, pairs, results_file)
     truths = defaultdict(list)
@@ -100,7 +101,7 @@ def read_gallery(
             image=pixels[window],
             mask=mask[window],
             truth=truth[window],
-            image_name=image['file_name'],
+            image_name=Path(image['file_name']).name,
             class_name=names[category],
             class_score=float(pairs.box_score[place]),
             predicted_iou=None if predicted is None else float(predicted[place]),

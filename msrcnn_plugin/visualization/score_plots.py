@@ -21,6 +21,7 @@ from .palette import (
     MUTED,
     STYLES,
     TEXT_PT,
+    VERBATIM,
     Style,
     coloured_key,
     grouped,
@@ -202,7 +203,7 @@ def draw_scope_means(
         marks = dict(marker=style.marker, markersize=7, color=style.colour)
         artists += ax.plot(values, places, linestyle='none', **marks)
     names = [f'{_short(scope.name)} ({grouped(scope.detections)})' for scope in scopes]
-    ax.set_yticks(places, names)
+    ax.set_yticks(places, names, **VERBATIM)
     ax.set_ylim(max(len(scopes), 1) - 0.4, -0.6)
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ['0', '0.2', '0.4', '0.6', '0.8', '1'])
@@ -213,7 +214,9 @@ def draw_scope_means(
 def _name_marks(ax: Axes, entries: Sequence[tuple[str, str]]) -> None:
     """The marks' names above the axes, side by side in their colours."""
     boxes = [
-        TextArea(name, textprops=dict(color=colour, fontsize=TEXT_PT, fontweight='bold'))
+        TextArea(
+            name, textprops=dict(color=colour, fontsize=TEXT_PT, fontweight='bold', **VERBATIM)
+        )
         for name, colour in entries
     ]
     row = HPacker(children=boxes, pad=0, sep=10)

@@ -7,6 +7,7 @@ import pytest
 from mmdet.apis import DetInferencer
 
 from msrcnn_plugin.apis import MaskScoringInferencer
+from msrcnn_plugin.visualization import MaskScoringVisualizer
 
 pytestmark = [
     # mmengine says so of every inferencer: the visualizer has no folder of its own.
@@ -16,6 +17,8 @@ pytestmark = [
     # mmdet's visualizer hands tensors to numpy.
     pytest.mark.filterwarnings('ignore:__array_wrap__ must accept:DeprecationWarning'),
 ]
+
+OVERRIDDEN = [name for name, value in vars(MaskScoringInferencer).items() if callable(value)]
 
 
 def make(models_folder, name='scored', cls=MaskScoringInferencer, **kwargs):
@@ -32,10 +35,41 @@ def images(models_folder):
     return str(models_folder / 'set' / 'images')
 
 
-def test_is_called_as_mmdets():
-    for name in ('__init__', '__call__'):
-        ours, theirs = (getattr(cls, name) for cls in (MaskScoringInferencer, DetInferencer))
-        assert inspect.signature(ours) == inspect.signature(theirs)
+def parameters(cls, method):
+    """(name, kind, default) of each, without what it is annotated with."""
+    signature = inspect.signature(getattr(cls, method))
+    return [(p.name, p.kind, p.default) for p in signature.parameters.values()]
+
+
+@pytest.mark.parametrize('method', OVERRIDDEN)
+def test_a_method_takes_what_mmdets_takes(method):
+    ours, theirs = (parameters(cls, method) for cls in (MaskScoringInferencer, DetInferencer))
+    named = [p for p in theirs if p[1] is not inspect.Parameter.VAR_KEYWORD]
+    assert ours[: len(named)] == named
+    assert set(theirs) <= set(ours)
+    added = [p for p in ours if p not in theirs]
+    assert all(default is not inspect.Parameter.empty for _, _, default in added)
+
+
+@pytest.mark.parametrize('step', ['preprocess', 'forward', 'visualize', 'postprocess'])
+def test_a_call_takes_what_mmdets_takes(step):
+    ours, theirs = (
+        getattr(cls, f'{step}_kwargs') for cls in (MaskScoringInferencer, DetInferencer)
+    )
+    assert theirs <= ours
+
+
+def test_a_config_of_pure_python_is_drawn_with_mask_scores_too(models_folder, tmp_path):
+    text = (models_folder / 'scored.py').read_text()
+    assert text.count("'DetLocalVisualizer'") == 1
+    path = tmp_path / 'scored.py'
+    path.write_text(
+        'from mmdet.visualization import DetLocalVisualizer\n\n'
+        + text.replace("'DetLocalVisualizer'", 'DetLocalVisualizer')
+    )
+    made = MaskScoringInferencer(str(path), f'{models_folder}/scored.pth', device='cpu')
+    assert made.cfg.visualizer.type == 'MaskScoringVisualizer'
+    assert isinstance(made.visualizer, MaskScoringVisualizer)
 
 
 def test_a_folder_in_batches_to_json_and_pictures(inferencer, images, tmp_path):

@@ -4,13 +4,16 @@ import json
 
 import pytest
 import torch
+from mmdet.evaluation import CocoMetric
 from mmdet.registry import MODELS
+from mmengine.config import Config
 
 from msrcnn_plugin.apis import run_scored_test
-from msrcnn_plugin.apis.scored_test import scoring_evaluators
+from msrcnn_plugin.apis.scored_test import scoring_evaluators, type_name, writes_mask_scores
 from msrcnn_plugin.evaluation import MaskScoringPairs
 
 from ..conftest import tiny_model_cfg
+from ..tested_models import model_cfg
 from ..tiny_set import run_config, write_tiny_set
 
 
@@ -52,6 +55,43 @@ def test_options_change_the_config(run, tmp_path):
     options = {'model.test_cfg.rcnn.max_per_img': 1}
     test = run_scored_test(*run(), tmp_path / 'out', cfg_options=options)
     assert len(test.result.pairs) <= 8
+
+
+def test_averaged_weights_are_those_of_the_checkpoint(run, tmp_path):
+    files, hooks = run(), {'custom_hooks': [dict(type='EMAHook')]}
+    plain = run_scored_test(*files, tmp_path / 'plain')
+    averaged = run_scored_test(*files, tmp_path / 'averaged', cfg_options=hooks)
+    assert len(plain.result.pairs)
+    assert averaged.result.pairs.mask_score == pytest.approx(plain.result.pairs.mask_score)
+
+
+def test_a_config_without_a_scope(run, tmp_path):
+    test = run_scored_test(*run(default_scope=None), tmp_path / 'out')
+    assert len(test.result.pairs)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'changes', 'expected'),
+    [
+        ('mask_rcnn', {}, False),
+        ('ms_rcnn', {}, True),
+        ('plugin', {}, False),
+        ('plugin', {'rescore_boxes': True}, True),
+    ],
+)
+def test_models_that_write_mask_scores_over_class_scores(kind, changes, expected):
+    cfg = Config(dict(model=model_cfg(kind)))
+    cfg.model.roi_head.update(changes)
+    assert writes_mask_scores(cfg) is expected
+
+
+def test_a_one_stage_model_writes_class_scores():
+    assert not writes_mask_scores(Config(dict(model=dict(type='SOLO'))))
+
+
+@pytest.mark.parametrize('given', ['CocoMetric', 'mmdet.CocoMetric', CocoMetric])
+def test_types_are_names_or_classes(given):
+    assert type_name(given) == 'CocoMetric'
 
 
 def test_a_checkpoint_of_another_model(run, tmp_path):
@@ -123,3 +163,28 @@ def test_the_coco_metric_among_others_is_taken_with_its_arguments(tmp_path):
 def test_another_metric_is_refused(given, tmp_path):
     with pytest.raises(ValueError, match='expected one of'):
         scoring_evaluators(given, tmp_path)
+
+
+@pytest.mark.parametrize(
+    'content', ['x = unknown', 'x = 1 + None', "_base_ = 'none.py'", 'x = 1/0']
+)
+def test_a_config_that_fails(run, tmp_path, content):
+    config, checkpoint = run()
+    config.write_text(content)
+    with pytest.raises(ValueError, match='no config that can be read'):
+        run_scored_test(config, checkpoint, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('part', ['model.type', 'test_dataloader.dataset.type'])
+def test_a_type_that_is_not_registered(run, tmp_path, part):
+    with pytest.raises(ValueError, match=r'the config cannot be built: KeyError.*Unknown'):
+        run_scored_test(*run(), tmp_path / 'out', cfg_options={part: 'Unknown'})
+
+
+def test_an_image_without_a_file_name(run, data, tmp_path):
+    coco = json.loads((data / 'annotations.json').read_text())
+    del coco['images'][3]['file_name']
+    (tmp_path / 'nameless.json').write_text(json.dumps(coco))
+    options = {'test_dataloader.dataset.ann_file': str(tmp_path / 'nameless.json')}
+    with pytest.raises(ValueError, match=r'1 of 8 images have no `file_name`, the first is 3'):
+        run_scored_test(*run(), tmp_path / 'out', cfg_options=options)

@@ -28,6 +28,17 @@ def test_takes_the_prefix_of_a_parallel_wrapper_off(tmp_path):
     assert set(read_checkpoint(tmp_path / 'in.pth').weights) == set(WEIGHTS)
 
 
+def test_reads_what_the_modules_say_without_the_prefix_too(tmp_path):
+    plain = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
+    wrapped = torch.nn.Module()
+    wrapped.module = plain
+    for name, model in dict(plain=plain, wrapped=wrapped).items():
+        torch.save(dict(state_dict=model.state_dict()), tmp_path / name)
+        metadata = read_checkpoint(tmp_path / name).metadata
+        assert metadata == plain.state_dict()._metadata
+        assert metadata['1'] == dict(version=2)
+
+
 class Mischief:
     def __init__(self, path):
         self.path = path
@@ -43,6 +54,16 @@ def test_runs_nothing_that_a_pickle_asks_for(tmp_path, save):
     with pytest.raises(CheckpointError, match=r'in\.pth cannot be read as weights alone'):
         read_checkpoint(tmp_path / 'in.pth')
     assert not (tmp_path / 'made').exists()
+
+
+@pytest.mark.parametrize(('version', 'told'), [('2.5.1', True), ('2.6.0', False)])
+def test_an_older_torch_is_told_of(tmp_path, monkeypatch, version, told):
+    torch.save(dict(state_dict=WEIGHTS, meta=Mischief(tmp_path)), tmp_path / 'in.pth')
+    monkeypatch.setattr(torch, '__version__', version)
+    with pytest.raises(CheckpointError) as raised:
+        read_checkpoint(tmp_path / 'in.pth')
+    assert (f'This is torch {version}' in str(raised.value)) is told
+    assert ('2.6 or newer' in str(raised.value)) is told
 
 
 @pytest.mark.parametrize('content', [b'', b'a text', b'\x80\x04', bytes(64)])
@@ -73,9 +94,11 @@ def test_a_missing_file_is_the_systems_own_error(tmp_path):
 
 
 def test_writes_what_it_reads(tmp_path):
-    write_checkpoint(tmp_path / 'out.pth', WEIGHTS, dict(dataset_meta=dict(classes=('a',))))
+    meta, metadata = dict(dataset_meta=dict(classes=('a',))), {'': dict(version=1)}
+    write_checkpoint(tmp_path / 'out.pth', WEIGHTS, meta, metadata)
     checkpoint = read_checkpoint(tmp_path / 'out.pth')
-    assert checkpoint.meta == dict(dataset_meta=dict(classes=('a',)))
+    assert checkpoint.meta == meta
+    assert checkpoint.metadata == metadata
     assert set(checkpoint.weights) == set(WEIGHTS)
     assert [path.name for path in tmp_path.iterdir()] == ['out.pth']
 
@@ -87,5 +110,5 @@ def test_a_failing_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, 'save', fails_half_way)
     with pytest.raises(OSError, match='No space'):
-        write_checkpoint(tmp_path / 'out.pth', WEIGHTS, {})
+        write_checkpoint(tmp_path / 'out.pth', WEIGHTS, {}, {})
     assert not list(tmp_path.iterdir())

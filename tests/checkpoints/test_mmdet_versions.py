@@ -2,17 +2,20 @@
 
 import pytest
 import torch
+from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
 
 from msrcnn_plugin.checkpoints import CheckpointError, Target, convert
 from msrcnn_plugin.checkpoints.files import Checkpoint
 
-from ..conftest import build_tiny_model
+from ..conftest import build_tiny_model, tiny_model_cfg
 
 HEAD = 'roi_head.mask_iou_head.'
 
 
 @pytest.fixture(scope='module')
 def weights():
+    init_default_scope('mmdet')
     return build_tiny_model().state_dict()
 
 
@@ -53,6 +56,30 @@ def test_without_a_config_the_default_head_of_the_models_size_is_new(weights):
     assert equal(conversion.weights, plain(weights))
 
 
+def of_a_cascade(weights):
+    return {name.replace(HEAD, f'{HEAD}0.'): value for name, value in weights.items()}
+
+
+def of_more_convs(weights):
+    return {**weights, f'{HEAD}convs.4.weight': torch.zeros(16, 16, 3, 3)}
+
+
+@pytest.mark.parametrize('head', [dict, of_a_cascade, of_more_convs])
+def test_without_a_config_another_head_than_the_default_is_refused(weights, head):
+    # The tiny model's own has two convolutions.
+    with pytest.raises(CheckpointError, match=r'not the default.*config of the model \(--config\)'):
+        convert(Checkpoint(head(weights)))
+
+
+def test_without_a_config_a_default_head_is_kept():
+    cfg = tiny_model_cfg()
+    cfg.roi_head.mask_iou_head = dict(type='MSMaskIoUHead')
+    weights = MODELS.build(cfg).state_dict()
+    conversion = convert(Checkpoint(weights))
+    assert equal(conversion.weights, weights)
+    assert conversion.count('mapped') == len(weights)
+
+
 def test_the_copy_of_the_ema_hook_is_dropped(weights, target):
     copies = {'ema_' + name.replace('.', '_'): -value for name, value in weights.items()}
     conversion = convert(Checkpoint({**copies, **weights}), target)
@@ -67,6 +94,19 @@ def test_what_the_model_does_not_have_is_dropped_once(weights):
     dropped = [entry.source for entry in conversion.entries if entry.action == 'dropped']
     assert sorted(dropped) == sorted(set(weights) - set(plain(weights)))
     assert len(conversion.entries) == len(weights)
+
+
+def test_a_counter_is_dropped_with_its_batch_norm_alone(weights):
+    norm = 'backbone.bn1.'
+    assert f'{norm}num_batches_tracked' in weights
+    # As of a model: without counters.
+    shapes = {name: v.shape for name, v in weights.items() if 'num_batches' not in name}
+    assert equal(convert(Checkpoint(weights), Target(shapes, whole=True)).weights, weights)
+    shapes = {name: shape for name, shape in shapes.items() if not name.startswith(norm)}
+    conversion = convert(Checkpoint(weights), Target(shapes, whole=True))
+    dropped = {entry.source for entry in conversion.entries if entry.action == 'dropped'}
+    assert dropped == set(weights) - set(conversion.weights)
+    assert dropped == {name for name in weights if name.startswith(norm)}
 
 
 def of_mmdet_1(weights, classes=3):
@@ -84,9 +124,20 @@ def of_mmdet_1(weights, classes=3):
 
 
 def test_mmdet_1_had_the_background_first_and_other_names(weights, target):
-    conversion = convert(Checkpoint(of_mmdet_1(weights)), target)
+    conversion = convert(Checkpoint(of_mmdet_1(weights), metadata={'bbox_head': {}}), target)
     assert conversion.format.name == 'mmdet 1.x'
+    assert conversion.metadata == {}
     assert equal(conversion.weights, weights)
+
+
+def test_what_is_dropped_of_mmdet_1_has_the_name_that_the_file_has(weights):
+    target = Target({name: value.shape for name, value in plain(weights).items()}, whole=True)
+    conversion = convert(Checkpoint(of_mmdet_1(weights)), target)
+    assert equal(conversion.weights, plain(weights))
+    dropped = [entry for entry in conversion.entries if entry.action == 'dropped']
+    head = {name for name in of_mmdet_1(weights) if name.startswith('mask_iou_head.')}
+    assert {entry.source for entry in dropped} == head
+    assert {(entry.target, entry.note) for entry in dropped} == {(None, 'not in the model')}
 
 
 def test_a_class_agnostic_layer_of_mmdet_1_stays(weights):

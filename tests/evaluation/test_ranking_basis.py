@@ -81,3 +81,10 @@ def test_pairs_without_a_basis_say_how_to_get_one(tmp_path):
     assert old.basis is None
     with pytest.raises(ValueError, match='pairs_file='):
         MaskScoringResult.from_pairs(old)
+
+
+def test_scores_that_rank_nothing(tmp_path):
+    _, pairs = written(tmp_path, *random_set(2))
+    for scores in (np.ones(2), np.ones((len(pairs), 1)), np.full(len(pairs), np.nan)):
+        with pytest.raises(ValueError, match='a finite score for each detection'):
+            pairs.rank(scores)

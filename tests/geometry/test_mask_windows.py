@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from msrcnn_plugin.geometry import cut_windows, upload_windows
+from msrcnn_plugin.geometry import cut_windows, paste_windows, upload_windows
 
 masks_of_an_image = hnp.arrays(
     np.bool_,
@@ -27,6 +27,11 @@ def paste(windows):
 @given(masks_of_an_image)
 def test_windows_hold_every_pixel(masks):
     assert torch.equal(paste(cut_windows(masks)), torch.from_numpy(masks))
+
+
+@given(masks_of_an_image)
+def test_pasted_they_are_the_masks(masks):
+    assert torch.equal(paste_windows(cut_windows(masks), 'cpu'), torch.from_numpy(masks))
 
 
 @given(masks_of_an_image)

@@ -1,4 +1,4 @@
-import resource
+import sys
 
 import pytest
 from mmengine.hooks import LoggerHook
@@ -88,8 +88,24 @@ def test_the_peak_is_what_the_system_says(monkeypatch, tmp_path):
 def test_a_system_that_does_not_say_is_asked_otherwise(monkeypatch, tmp_path):
     monkeypatch.setattr(prediction_cost_hook, 'STATUS', tmp_path / 'none')
     monkeypatch.setattr(prediction_cost_hook, 'RUSAGE_UNIT', 1024)
+    resource = pytest.importorskip('resource', reason='this system has no rusage')
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert prediction_cost_hook.peak_resident_bytes() >= 1024 * usage
+
+
+def test_a_system_that_tells_nothing_has_no_peak(clock, monkeypatch, tmp_path):
+    monkeypatch.setattr(prediction_cost_hook, 'STATUS', tmp_path / 'none')
+    monkeypatch.setitem(sys.modules, 'resource', None)  # as on Windows
+    assert prediction_cost_hook.peak_resident_bytes() is None
+    assert costs(clock, [(1, 3.0, 0)]) == {
+        'coco/segm_mAP': 0.5,
+        'cost/seconds_per_image': 3.0,
+        'cost/parameters': 6,
+    }
+
+
+def test_it_is_imported_without_what_windows_lacks():
+    assert not hasattr(prediction_cost_hook, 'resource')
 
 
 def test_it_comes_before_the_logger():

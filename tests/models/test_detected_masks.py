@@ -51,12 +51,32 @@ class TestTarget:
         torch.testing.assert_close(target.iou, torch.tensor([0.8, 1.0, 0.0]))
         assert target.valid.all()
 
-    def test_is_none_in_a_crowd(self):
+    def test_is_none_in_a_crowd_of_the_class(self):
         sample = image(crowds=[rectangle(10, 0, 20, 10)])
-        found = detections(rectangle(9, 0, 20, 4), rectangle(0, 0, 12, 10), labels=[0, 0])
+        found = detections(
+            rectangle(9, 0, 20, 4),
+            rectangle(0, 0, 12, 10),
+            rectangle(10, 0, 20, 4),
+            labels=[0, 0, 1],
+        )
         target = detection_target(found, sample)
-        assert target.iou.tolist() == [0, 0]
-        assert target.valid.tolist() == [False, True]
+        assert target.iou.tolist() == [0, 0, 0]
+        assert target.valid.tolist() == [False, True, True]
+
+    def test_is_that_of_the_object_found_in_a_crowd(self):
+        sample = image(rectangle(10, 0, 15, 4), labels=[0], crowds=[rectangle(10, 0, 20, 10)])
+        found = detections(rectangle(10, 0, 15, 3), rectangle(10, 0, 20, 10), labels=[0, 0])
+        target = detection_target(found, sample)
+        torch.testing.assert_close(target.iou, torch.tensor([0.75, 0.2]))
+        assert target.valid.tolist() == [True, False]
+
+    @pytest.mark.parametrize('crowds', [[], [rectangle(10, 0, 20, 10)]])
+    def test_crowds_that_are_not_padded_with_the_image(self, crowds):
+        sample = image(rectangle(0, 0, 2, 2), labels=[0], crowds=crowds)
+        sample.gt_instances.masks = sample.gt_instances.masks.pad((32, 32))
+        found = InstanceData(masks=torch.zeros(1, 32, 32, dtype=bool), labels=torch.tensor([0]))
+        found.masks[0, :4, 10:20] = True
+        assert detection_target(found, sample).valid.tolist() == [not crowds]
 
     def test_of_nothing(self):
         assert detection_target(detections(labels=[]), image(labels=[])).iou.shape == (0,)
@@ -143,6 +163,29 @@ def test_without_detections_the_loss_is_zero_and_reaches_the_head(batch):
     assert loss == 0
     (head,) = find_mask_iou_heads(model)
     assert all(param.grad is not None for param in head.parameters())
+
+
+class TestCascade:
+    @staticmethod
+    def cfg(**roi_head):
+        cfg = host_cfg('cascade_ms_rcnn_r50_fpn')
+        cfg.roi_head.mask_iou_head = [cfg.roi_head.mask_iou_head] * 3
+        cfg.roi_head.update(roi_head)
+        return cfg
+
+    def test_heads_that_would_not_learn_are_refused(self):
+        with pytest.raises(ValueError, match='Give one config, or average_stages=True'):
+            build(self.cfg())
+
+    @pytest.mark.parametrize('score_thr', [0.0, 2.0], ids=['detections', 'none'])
+    def test_every_head_has_a_gradient(self, batch, score_thr):
+        cfg = self.cfg(average_stages=True)
+        cfg.test_cfg.rcnn.score_thr = score_thr
+        model = build(cfg)
+        losses(model, batch)['loss_mask_iou'].backward()
+        heads = find_mask_iou_heads(model)
+        assert len(heads) == 3
+        assert all(param.grad is not None for head in heads for param in head.parameters())
 
 
 class TestBinaryCrossEntropy:

@@ -171,3 +171,14 @@ def test_the_map_moves_with_the_model():
     module = calibration().to('meta')
     assert module.knots.device.type == module.values.device.type == 'meta'
     assert not module.state_dict()
+
+
+def test_the_map_is_saved_with_the_weights_it_was_fitted_to(model):
+    calibrated = build_tiny_model(mask_iou_calibration=CALIBRATION).eval()
+    whole = calibrated_checkpoint(dict(state_dict=model.state_dict()), KNOTS, VALUES)
+    calibrated.load_state_dict(whole['state_dict'])
+    again = build_tiny_model(mask_iou_calibration=CALIBRATION)
+    again.load_state_dict(calibrated.state_dict())
+    np.testing.assert_allclose(again.roi_head.mask_iou_calibration.values, VALUES)
+    with pytest.raises(ValueError, match='carries no calibration'):
+        again.load_state_dict(calibrated.train().state_dict())

@@ -262,7 +262,12 @@ def test_the_peak_is_that_of_the_call():
 
 def test_a_peak_that_an_earlier_one_hides_is_unknown(monkeypatch):
     monkeypatch.setattr('tools.benchmarking.measuring.reset_peak', lambda: False)
-    monkeypatch.setattr('tools.benchmarking.measuring.peak_bytes', lambda: 10**12)
+    monkeypatch.setattr('tools.benchmarking.measuring.peak_resident_bytes', lambda: 10**12)
+    assert peak_of_call(Hungry(), 2, 1) is None
+
+
+def test_a_peak_that_the_system_does_not_tell_is_unknown(monkeypatch):
+    monkeypatch.setattr('tools.benchmarking.measuring.peak_resident_bytes', lambda: None)
     assert peak_of_call(Hungry(), 2, 1) is None
 
 

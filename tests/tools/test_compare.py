@@ -1,6 +1,7 @@
 """Three tiny models side by side; one absent, one broken, one interrupted."""
 
 import json
+import os
 
 import pytest
 
@@ -156,6 +157,39 @@ def test_a_model_that_fails_leaves_the_others(models, run, tested):
     assert page
 
 
+def test_names_with_markup_and_mathematics(models, data, run, tested):
+    _, *files = models['plugin']
+    status, figures, shown, page = run(['--model', 'R50 [ours] $x_$', *files])
+    assert status == 0
+    assert 'R50 [ours] $x_$' in figures['models']
+    assert shown.count('R50 [ours]') > 1
+    assert 'R50 [ours] $x_$' in page
+
+
+def test_a_page_tells_its_command_without_folders(models, run, tested, tmp_path):
+    _, _, _, page = run(models['plugin'], ['--cases', '1'])
+    footer = page[page.index('<footer>') :]
+    assert '--plugin plugin.py plugin.pth --cases 1' in footer
+    assert str(tmp_path) not in page
+
+
+def test_a_gallery_that_fails_leaves_the_page(models, data, run, tested):
+    run(models['plugin'])
+    for file in (data / 'images').iterdir():
+        stamp = file.stat()
+        file.write_bytes(b' ' * stamp.st_size)
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    status, _, shown, page = run(models['plugin'])
+    assert status == 0
+    assert 'has no gallery' in shown
+    assert page
+
+
+def test_ap_that_is_undefined_has_no_text():
+    assert compare.ap_text({}) == ''
+    assert compare.ap_text({'': 0.5, '_50': 0.75}) == '50.0 (75.0, -)'
+
+
 def test_nothing_to_show_where_every_model_fails(models, run, monkeypatch):
     def fail(test):
         raise ScoredTestError('no')
@@ -187,7 +221,9 @@ def test_different_ground_truth_is_refused(models, run, tested, tmp_path):
         ('--plugin none.py none.pth', 'none.py: no such file'),
         ('--plugin one.py', 'expected 2 arguments'),
         ('--model a b c --model a d e', 'another name'),
-        ('--model a b c --cases -1', 'give 0 or more'),
+        ('--model a b c --cases -1', 'give 0 to 24'),
+        ('--model a b c --cases 25', 'give 0 to 24'),
+        (f'--model a {__file__} {__file__} --json no/folder/a.json', 'there is no folder'),
         ('--model a b c --cfg-options x', 'give KEY=VALUE'),
     ],
 )

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from tools import report
 
 from ..conftest import tiny_model_cfg
+from ..tested_models import write_model
 from ..tiny_set import run_config, write_tiny_set
 
 
@@ -30,6 +31,16 @@ def tested(tmp_path_factory):
     command += ['--json', folder / 'figures.json', '--name', 'tiny']
     assert report.main([str(part) for part in command]) == 0
     return folder
+
+
+def test_a_model_that_writes_mask_scores_says_so(tmp_path, capsys):
+    data = write_tiny_set(tmp_path / 'set')
+    files = write_model('ms_rcnn', data, tmp_path)
+    assert report.main([*files, '--work-dir', str(tmp_path / 'out')]) == 0
+    assert 'Ranked by mask score the masks reach' in capsys.readouterr().out
+    page = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
+    assert 'Masks that the mask score misjudges' in page
+    assert 'High mask score, poor mask' in page
 
 
 def from_pairs(folder, *arguments):
@@ -79,6 +90,13 @@ def test_pairs_with_their_files_make_the_gallery(tested, tmp_path):
     assert 'misjudges' in (tmp_path / 'page.html').read_text(encoding='utf-8')
 
 
+def test_the_page_tells_its_command_and_no_folder(tested):
+    page = (tested / 'out' / 'report.html').read_text(encoding='utf-8')
+    footer = 'python tools/report.py config.py model.pth --work-dir out --json figures.json'
+    assert f'{footer} --name tiny' in page
+    assert str(tested) not in page
+
+
 def test_no_cases_is_no_gallery(tested, tmp_path):
     arguments = ('--out', tmp_path / 'page.html', '--cases', 0, *gallery_files(tested))
     assert from_pairs(tested, *arguments) == 0
@@ -119,7 +137,8 @@ def test_pairs_that_cannot_be_read_are_one_line(tmp_path, capsys):
         (['gone.npz'], 'no such file'),
         (['a.py', 'b.pth', '--images', 'folder'], 'goes with a PAIRS_FILE'),
         (['a.npz', '--images', 'folder'], 'together'),
-        (['a.npz', '--cases', '-1'], 'give 0 or more'),
+        (['a.npz', '--cases', '-1'], 'give 0 to 24'),
+        (['a.npz', '--cases', '25'], 'give 0 to 24'),
         ([__file__, __file__, '--json', 'no/folder/a.json'], 'there is no folder'),
         ([__file__, __file__, '--figure', 'gist.jpg'], 'end it in one of'),
         (['a.py', 'b.pth', '--cfg-options', 'lr'], 'KEY=VALUE'),

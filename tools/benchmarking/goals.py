@@ -194,7 +194,7 @@ GOALS = (
         memory_ratio('head_only', 'step', 'head_only', 'full'),
     ),
     Goal(
-        "mask AP: the metric's four rankings / one COCOeval, time",
+        "mask AP: the metric's four rankings / CocoMetric, time",
         '≤',
         dict(cpu=1.3, cuda=1.3),
         time_ratio('rankings', 'masks', 'four_rankings', 'one_evaluation'),

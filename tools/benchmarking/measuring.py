@@ -5,12 +5,13 @@ turns, and ratios are those of calls that followed each other.
 """
 
 import gc
-import resource
 import statistics
 import time
 from pathlib import Path
 
 import torch
+
+from msrcnn_plugin.hooks.prediction_cost_hook import peak_resident_bytes, status_bytes
 
 PROC = Path('/proc/self')
 
@@ -76,9 +77,12 @@ def peak_of_call(case, scene, warm_up_scene):
     inputs = case.inputs(scene)
     gc.collect()
     exact = reset_peak()
-    before, earlier_peak = resident_bytes(), peak_bytes()
+    earlier_peak = peak_resident_bytes()
+    if earlier_peak is None:
+        return None
+    before = status_bytes('VmRSS') or earlier_peak
     case.run(*inputs)
-    peak = peak_bytes()
+    peak = peak_resident_bytes()
     if not exact and peak <= earlier_peak:
         return None  # Something needed more before; it hides what this call needed.
     return max(0, peak - before)
@@ -91,26 +95,6 @@ def reset_peak():
     except OSError:
         return False
     return True
-
-
-def peak_bytes():
-    """The most memory this process ever held, or held since :func:`reset_peak`."""
-    # Not ru_maxrss where it can be helped: on Linux it begins with the peak of the process that
-    # started this one.
-    return _status('VmHWM') or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def resident_bytes():
-    """Memory this process holds now."""
-    return _status('VmRSS') or peak_bytes()
-
-
-def _status(field):
-    try:
-        lines = (PROC / 'status').read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), None)
 
 
 # --- figures -------------------------------------------------------------------------------------

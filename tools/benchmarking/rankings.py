@@ -1,4 +1,4 @@
-"""What the metric's four rankings cost against one evaluation of the same masks.
+"""What the metric's four rankings cost against mmdet's CocoMetric on the same results.
 
 A result set like that of a detector on COCO: each object is found a few times, better or worse,
 under its own class or another, and the rest of the detections find nothing.
@@ -10,11 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from mmdet.datasets.api_wrappers import COCO, COCOeval
+from mmdet.datasets.api_wrappers import COCO
+from mmdet.evaluation import CocoMetric
+from mmengine.logging import MMLogger
 from pycocotools import mask as rle_tools
 
-from msrcnn_plugin.evaluation import rank_masks
-from msrcnn_plugin.evaluation.shared_iou_eval import SharedIoUEval
+from msrcnn_plugin.evaluation import MaskScoringMetric
 from tools.benchmarking.scene import NUM_CLASSES, SHORT_SIDE, blob, object_areas, place
 
 DETECTIONS = 100  # of an image, COCO's limit
@@ -30,13 +31,37 @@ class ResultSet:
 
     Attributes:
         truth, found: COCO's objects; ``found`` is ranked by mask score.
-        class_scores, mask_ious: (N,) in the order of the detections' ids.
+        class_scores, mask_ious: (N,) in the order of the detections' ids, image by image.
     """
 
     truth: COCO
     found: COCO
     class_scores: np.ndarray
     mask_ious: np.ndarray
+
+    def results(self):
+        """What a metric keeps of each image: its ground truth, which is not read, and a prediction.
+
+        Made afresh, since a metric changes it.
+        """
+        fields = dict(
+            scores=self.class_scores,
+            mask_ious=self.mask_ious,
+            mask_scores=self.class_scores * self.mask_ious,
+        )
+        results = []
+        for image in self.truth.getImgIds():
+            found = self.found.imgToAnns[image]
+            place = np.array([detection['id'] - 1 for detection in found], dtype=int)
+            prediction = dict(
+                img_id=image,
+                labels=np.array([detection['category_id'] - 1 for detection in found]),
+                bboxes=np.array([_corners(detection['bbox']) for detection in found]),
+                masks=[dict(detection['segmentation']) for detection in found],
+                **{name: values[place] for name, values in fields.items()},
+            )
+            results.append(({}, prediction))
+        return results
 
 
 def make_result_set(image_size, objects, images, detections=DETECTIONS, seed=0):
@@ -79,6 +104,11 @@ def _detections(image, outlines, classes, count, size, rng):
     return results
 
 
+def _corners(box):
+    x, y, width, height = box
+    return x, y, x + width, y + height
+
+
 def _entry(image, label, outline, size):
     rle = rle_tools.frPyObjects([outline.astype(float).tolist()], *size)[0]
     box = rle_tools.toBbox(rle).tolist()
@@ -102,41 +132,37 @@ def _coco(annotations, images, size):
     return coco
 
 
+@contextlib.contextmanager
 def quiet():
-    """pycocotools prints."""
-    return contextlib.redirect_stdout(io.StringIO())
+    """pycocotools prints, the metrics log."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class OneEvaluation:
-    """pycocotools' evaluation of the masks under one ranking."""
+    """mmdet's metric: the masks under one ranking."""
 
-    evaluation = COCOeval
+    metric = CocoMetric
 
     def inputs(self, result_set):
-        return (result_set,)
+        metric = self.metric(metric='segm')
+        # As if read from an annotation file, which is not what is timed.
+        metric._coco_api = result_set.truth
+        metric.dataset_meta = dict(classes=[str(i + 1) for i in range(NUM_CLASSES)])
+        return metric, result_set.results()
 
-    def run(self, result_set):
-        return self.evaluated(result_set).stats[0]
-
-    def evaluated(self, result_set):
+    def run(self, metric, results):
         with quiet():
-            evaluation = self.evaluation(result_set.truth, result_set.found, 'segm')
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
-        return evaluation
+            return metric.compute_metrics(results)
 
 
 class FourRankings(OneEvaluation):
-    """The metric's: the same evaluation, and the masks ranked by the three other scores."""
+    """The plugin's: the same evaluation, and the masks ranked by the three other scores."""
 
-    evaluation = SharedIoUEval
-
-    def run(self, result_set):
-        evaluation = self.evaluated(result_set)
-        overlaps = evaluation.overlaps
-        place = overlaps.detection_id - 1
-        class_scores = result_set.class_scores[place]
-        rankings = class_scores, result_set.mask_ious[place], class_scores * overlaps.true_iou
-        others = [rank_masks(overlaps, scores, evaluation.params).ap() for scores in rankings]
-        return (evaluation.stats[0], *others)
+    metric = MaskScoringMetric

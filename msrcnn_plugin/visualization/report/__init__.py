@@ -9,10 +9,11 @@ from .figures import box_ap, figures_of
 from .lead import lead, scoring_sentence
 from .overview import markdown, overview_figure
 from .page import render_report, write_report
-from .reported_model import ReportedModel
+from .reported_model import MASK_SCORE, ReportedModel
 from .tables import Cell, Table, ap_table, number
 
 __all__ = [
+    'MASK_SCORE',
     'Cell',
     'ReportedModel',
     'Table',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...evaluation.rankings import MAIN_MAX_DETS
 from ..palette import written
 from .reported_model import ReportedModel
 
@@ -24,6 +25,12 @@ def lead(models: Sequence[ReportedModel]) -> str:
 def scoring_sentence(model: ReportedModel) -> str:
     """What ranking one model's masks by mask score instead of class score does to mask AP."""
     before, after = _ap(model, 'cls'), main_ap(model)
+    limits = model.result.rankings['cls'].max_dets
+    if MAIN_MAX_DETS not in limits:
+        return (
+            f'Mask AP is undefined: COCO counts {MAIN_MAX_DETS} detections an image for it, which '
+            f'is not among the proposal_nums {", ".join(map(str, limits))} of this evaluation.'
+        )
     if math.isnan(before):
         return 'Mask AP is undefined: no ground truth of the data set counts.'
     if not len(model.result.pairs):

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...evaluation import joint_density
-from ..palette import INK, SIZE_INCHES
+from ..palette import INK, SIZE_INCHES, VERBATIM
 from ..score_plots import draw_ap_gain, draw_density
 from .pictures import PAPERS_LOW, ap_curve
 from .reported_model import ReportedModel
@@ -37,7 +37,8 @@ def overview_figure(model: ReportedModel) -> Figure:
 
 
 def _head(ax: Axes, text: str) -> None:
-    ax.set_title(text[0].upper() + text[1:], color=INK, fontsize=11, loc='left', pad=22)
+    title = text[0].upper() + text[1:]
+    ax.set_title(title, color=INK, fontsize=11, loc='left', pad=22, **VERBATIM)
 
 
 def markdown(table: Table) -> str:

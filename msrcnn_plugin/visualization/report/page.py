@@ -20,6 +20,7 @@ from .reported_model import ReportedModel
 from .tables import Table, ap_table, facts_table, scope_table
 
 CASE_INCHES = 2.2
+MOST_BYTES = 5e6  # what mail and code hosts still show
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ def render_report(
         command: what made the page, for its foot.
 
     Raises:
-        ValueError: no model, or two of one name.
+        ValueError: no model, or two of one name; a page of more than 5 MB.
     """
     names = [model.name for model in models]
     if not names or len(set(names)) < len(names):
         raise ValueError(f'models {names}: give at least one, each under another name')
     own = [ap_table(models), facts_table(models)]
-    return _template().render(
+    page = _template().render(
         title=title,
         # No line ends within Mask R-CNN.
         lead=lead(models).replace('-', '\u2011'),
@@ -68,6 +69,13 @@ def render_report(
         prediction_colour=PREDICTION_COLOUR,
         command=command,
     )
+    size = len(page.encode())
+    if size > MOST_BYTES:
+        raise ValueError(
+            f'the page would take {size / 1e6:.1f} MB, expected {MOST_BYTES / 1e6:.0f} at most: '
+            'give it fewer models or galleries of fewer masks'
+        )
+    return page
 
 
 def write_report(path: str | os.PathLike, page: str) -> None:
@@ -105,6 +113,7 @@ def _gallery(model: ReportedModel) -> dict:
     gallery = model.gallery
     return dict(
         name=model.name,
+        score=model.score_name,
         overrated=[_case(model, case) for case in gallery.overrated],
         underrated=[_case(model, case) for case in gallery.underrated],
     )

@@ -51,7 +51,7 @@ def sections(models: Sequence[ReportedModel]) -> list[Section]:
         Section(
             'What the ranking is worth',
             'Mask AP at each IoU threshold, and what each ranking of the same masks gains over '
-            'ranking them by class score.',
+            f'ranking them by {" or ".join(dict.fromkeys(m.score_name for m in models))}.',
             (*compared_ap(models), *(p for m in models for p in ap_pictures(m))),
         ),
         Section(

@@ -12,6 +12,8 @@ from ...evaluation.result import HOST_RANKING, MaskScoringResult
 from ..gallery import Gallery
 from ..palette import STYLES, Style
 
+MASK_SCORE = STYLES[HOST_RANKING].name
+
 
 @dataclass(frozen=True)
 class ReportedModel:
@@ -30,7 +32,9 @@ class ReportedModel:
             in the table of models. A number can be sorted by and is written with four digits, NaN
             as a dash; put its unit into the name.
         gallery: its misjudged masks, if any are to be shown.
-        score_name: what `scores` are. mmdet's own MS R-CNN writes the mask score over them.
+        score_name: what `scores` are, such as `MASK_SCORE` for mmdet's own MS R-CNN, which writes
+            the mask score over them. Empty for what the pairs say: mask score where they have a
+            predicted IoU and two equal scores, else class score.
     """
 
     name: str
@@ -38,7 +42,13 @@ class ReportedModel:
     box_ap: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, float | str] = field(default_factory=dict)
     gallery: Gallery | None = None
-    score_name: str = STYLES['cls'].name
+    score_name: str = ''
+
+    def __post_init__(self) -> None:
+        if not self.score_name:
+            rescored = self.predicts_iou and not self.has_mask_score
+            name = MASK_SCORE if rescored else STYLES['cls'].name
+            object.__setattr__(self, 'score_name', name)
 
     @property
     def predicts_iou(self) -> bool:
@@ -48,7 +58,9 @@ class ReportedModel:
     def has_mask_score(self) -> bool:
         """Is there a mask score that is not the class score?"""
         pairs = self.result.pairs
-        return self.predicts_iou or not np.array_equal(pairs.mask_score, pairs.box_score)
+        if not len(pairs):
+            return self.predicts_iou
+        return not np.array_equal(pairs.mask_score, pairs.box_score)
 
     @property
     def rankings(self) -> dict[str, RankedAP]:

@@ -16,6 +16,10 @@ from .reported_model import ReportedModel
 AP_NAMES = ('AP', 'AP50', 'AP75', 'AP small', 'AP medium', 'AP large')
 
 
+# Of a table; with LVIS' 1203 a page of a few models would be too large to open.
+MOST_CLASSES = 200
+
+
 @dataclass(frozen=True)
 class Cell:
     """What stands in a table; ``value`` is what it sorts by, None for text."""
@@ -121,7 +125,11 @@ def _quality(model: ReportedModel) -> tuple[Cell, ...]:
 def scope_table(model: ReportedModel) -> Table:
     """Detections, AP by ranking, calibration and error: overall, by size, by class."""
     result = model.result
-    scopes = [result.overall(), *result.by_size(), *result.by_class()]
+    classes = result.by_class()
+    shown = classes
+    if len(classes) > MOST_CLASSES:
+        shown = sorted(classes, key=lambda scope: -scope.detections)[:MOST_CLASSES]
+    scopes = [result.overall(), *result.by_size(), *shown]
     aps = tuple(f'AP, {model.ranking_name(name)}' for name in model.rankings)
     head = ('', 'masks', 'detections', *aps, 'mean true IoU', f'ECE, {model.score_name}')
     if model.predicts_iou:
@@ -129,7 +137,10 @@ def scope_table(model: ReportedModel) -> Table:
     if result.pairs.uncalibrated_iou is not None:
         head += ('ECE, uncalibrated IoU',)
     rows = tuple(_scope_row(scope, tuple(model.rankings)) for scope in scopes)
-    return Table(f'{model.name}: all, by size, by class', head, rows)
+    note = f'The {len(shown)} of {len(classes)} classes with most detections.'
+    return Table(
+        f'{model.name}: all, by size, by class', head, rows, note if shown is not classes else ''
+    )
 
 
 def _scope_row(scope: ScopeFigures, rankings: tuple[str, ...]) -> tuple[Cell, ...]:

@@ -1,9 +1,11 @@
 """The sentence that opens the page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from msrcnn_plugin.visualization.report import ReportedModel, lead, scoring_sentence
+from msrcnn_plugin.visualization.report import MASK_SCORE, ReportedModel, lead, scoring_sentence
 
 from ...evaluation.coco_sets import CLASSES, data_set, fields_of, random_set
 from .models import evaluated, evaluated_set, with_ap
@@ -44,6 +46,25 @@ def test_a_model_without_mask_score_says_what_there_is_to_gain(tmp_path):
     assert 'points more' in sentence
 
 
+def rescored(model, predicted_iou):
+    """The model as if it had written its mask scores over its class scores."""
+    pairs = model.result.pairs
+    pairs = replace(pairs, box_score=pairs.mask_score, predicted_iou=predicted_iou)
+    return ReportedModel('rescored', replace(model.result, pairs=pairs))
+
+
+def test_pairs_whose_class_scores_are_mask_scores(tmp_path):
+    model = ReportedModel('a model', evaluated_set(tmp_path))
+    assert model.score_name == 'class score'
+    assert model.main_ranking == 'mask'
+    again = rescored(model, model.result.pairs.predicted_iou)
+    assert again.score_name == MASK_SCORE == 'mask score'
+    assert list(again.rankings) == ['cls', 'iou', 'oracle']
+    assert scoring_sentence(again).startswith('Ranked by mask score the masks reach mask AP ')
+    # Without a predicted IoU nothing says that they are.
+    assert rescored(model, None).score_name == 'class score'
+
+
 def test_several_models_are_named_with_the_ap_of_their_own_ranking():
     models = [with_ap(0.3, 0.31, 0.5, 'first'), with_ap(0.3, 0.35, 0.5, 'second')]
     sentence = 'Mask AP, each model ranked by its own score: first 31.0 and second 35.0.'
@@ -63,3 +84,9 @@ def test_no_ground_truth(tmp_path):
     model = ReportedModel('a model', result)
     assert lead([model]) == 'Mask AP is undefined: no ground truth of the data set counts.'
     assert lead([model, ReportedModel('b', result)]).endswith('a model – and b –.')
+
+
+def test_limits_without_cocos_own(tmp_path):
+    result = evaluated_set(tmp_path, proposal_nums=(1, 10, 50))
+    sentence = scoring_sentence(ReportedModel('a model', result))
+    assert 'not among the proposal_nums 1, 10, 50' in sentence

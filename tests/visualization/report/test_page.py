@@ -1,15 +1,20 @@
 """The page as text; tests/visualization/report/test_browser.py looks at it in a browser."""
 
+import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from msrcnn_plugin.evaluation import MaskScoringResult
 from msrcnn_plugin.visualization.report import (
     Cell,
     ReportedModel,
     Table,
     number,
+    overview_figure,
     render_report,
     write_report,
 )
@@ -155,3 +160,33 @@ def test_a_page_is_written_whole(tmp_path):
     write_report(tmp_path / 'new' / 'page.html', 'MaskIoU × 1')
     assert (tmp_path / 'new' / 'page.html').read_text(encoding='utf-8') == 'MaskIoU × 1'
     assert len(list((tmp_path / 'new').iterdir())) == 1
+
+
+def test_names_with_dollar_signs_are_no_formulas(model):
+    named = replace(model.result.pairs, category_names=np.array(['$x_$', '$^$', 'c$']))
+    dollars = ReportedModel('$y_$', replace(model.result, pairs=named), score_name='$z_$ score')
+    page = render_report([dollars, model])
+    assert page.count('$x_$ (') == 1
+    assert '>$y_$<' in page
+    assert overview_figure(dollars).savefig(io.BytesIO()) is None
+
+
+def test_many_classes_fit_a_page(model):
+    pairs = model.result.pairs
+    rare = np.arange(1000, 2200)
+    many = replace(
+        pairs,
+        category_ids=np.concatenate([rare, pairs.category_ids]),
+        category_names=np.concatenate([rare.astype(str), pairs.category_names]),
+    )
+    result = MaskScoringResult.from_pairs(many)
+    page = render_report([ReportedModel(str(place), result) for place in range(4)])
+    assert len(page.encode()) < 5e6
+    assert page.count('The 200 of 1203 classes with most detections.') == 4
+    assert page.count('<td>cat</td>') == 4
+
+
+def test_a_page_that_grows_too_large_is_refused(model, monkeypatch):
+    monkeypatch.setattr('msrcnn_plugin.visualization.report.page.MOST_BYTES', 1e4)
+    with pytest.raises(ValueError, match='fewer models or galleries'):
+        render_report([model])
