@@ -54,6 +54,13 @@ def parse_args(argv=None):
         '--jobs', type=int, default=1, metavar='N', help='runs at the same time (%(default)s)'
     )
     parser.add_argument(
+        '--only',
+        nargs='+',
+        default=[],
+        metavar='RUN',
+        help='train and test these runs, NAME or NAME-SEED; the table has all that are done',
+    )
+    parser.add_argument(
         '--anew', action='store_true', help='start over the runs whose inputs have changed'
     )
     parser.add_argument(
@@ -103,14 +110,25 @@ def run(args, study, console):
 
     command = shlex.join(['python', 'tools/run_ablations.py', *args.words])
     made_by = provenance(command, args.jobs)
+    runs = chosen(study.runs, args.only)
     with only_call_in(study.folder):
-        prepare(study.runs, anew=args.anew)
+        prepare(runs, anew=args.anew)
         try:
             with display(study, console) as notify:
-                return carry_out(study.runs, provenance=made_by, jobs=args.jobs, notify=notify), 0
+                return carry_out(runs, provenance=made_by, jobs=args.jobs, notify=notify), 0
         except KeyboardInterrupt:
             console.print('interrupted: call again to go on; what follows is what was finished')
             return {}, 130
+
+
+def chosen(runs, only):
+    """The runs of these names, or of these names and seeds; all for none."""
+    names = {name: [run for run in runs if name in (run.name, run.folder.name)] for name in only}
+    unknown = [name for name, found in names.items() if not found]
+    if unknown:
+        known = ', '.join(run.folder.name for run in runs)
+        raise ValueError(f'--only {" ".join(unknown)}: no such run; the study has {known}')
+    return [run for run in runs if not only or any(run in found for found in names.values())]
 
 
 # --- while it runs -------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ runs = dict(
         base='stock_ms_rcnn_r18_fpn.py',
         # It writes the mask score over the class score. The same weights in the plugin's head give
         # both, and the predicted IoU; boxes and masks are the same.
-        test='ms_rcnn_r18_fpn.py',
+        test='paper_ms_rcnn_r18_fpn.py',
     ),
-    plugin=dict(title="MS R-CNN, this plugin, the paper's recipe", base='ms_rcnn_r18_fpn.py'),
+    plugin=dict(title='MS R-CNN, this plugin, our recipe', base='ms_rcnn_r18_fpn.py'),
 )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from msrcnn_plugin.studies import read_study
 from tools import run_ablations
 
 from ..tiny_study import KINDS, stops_once, write_study
@@ -91,6 +92,31 @@ def test_results_of_another_config_are_not_mixed_in(tmp_path, run, no_children):
     status, written, _ = run(study, '--anew', *other)
     assert status == 0
     assert len(no_children) == 4
+
+
+class TestOnly:
+    @pytest.fixture
+    def runs(self, tmp_path):
+        study = write_study(tmp_path, *KINDS, seeds=(0, 1))
+        return read_study(study, tmp_path / 'work').runs
+
+    @pytest.mark.parametrize(
+        ('only', 'expected'),
+        [
+            (['plugin'], ['plugin-0', 'plugin-1']),
+            (['plugin-1', 'mask_rcnn-0'], ['mask_rcnn-0', 'plugin-1']),
+            (['plugin-1', 'plugin'], ['plugin-0', 'plugin-1']),
+        ],
+    )
+    def test_runs_by_name_and_by_seed(self, runs, only, expected):
+        assert [run.folder.name for run in run_ablations.chosen(runs, only)] == expected
+
+    def test_all_where_none_is_named(self, runs):
+        assert run_ablations.chosen(runs, []) == list(runs)
+
+    def test_an_unknown_one_is_refused(self, runs):
+        with pytest.raises(ValueError, match='--only plugin-2: no such run; the study has mask'):
+            run_ablations.chosen(runs, ['plugin-2', 'plugin'])
 
 
 @pytest.mark.parametrize(
