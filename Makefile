@@ -11,13 +11,14 @@ READY := $(VENV)/.setup/finished
 # Commands of the environment (mim, torchrun) are found by the programs that start them.
 RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test lint bench results
 
 help:
 	@echo 'make demo     from nothing to a trained, tested model, its figures and a picture'
 	@echo 'make test     the whole test suite             (ARGS="-k geometry" goes to pytest)'
-	@echo 'make lint     ruff: rules and format'
+	@echo 'make lint     ruff: rules and format; whether README shows the latest results'
 	@echo 'make bench    speed and memory against the stock heads'
+	@echo 'make results  the table of the nuclei study in README, from configs/nuclei/results.json'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
 	@echo 'PYTHON=python3.10 chooses the interpreter (3.9 to 3.11), VENV=folder the environment.'
@@ -38,6 +39,10 @@ test: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) tools/results_table.py --check
 
 bench: setup
 	$(RUN) tools/benchmark.py $(ARGS)
+
+results: setup
+	$(RUN) tools/results_table.py $(ARGS)

@@ -1,5 +1,8 @@
 """Small models and ground truth that the tests share."""
 
+from multiprocessing import Pipe
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import msrcnn_plugin  # noqa: F401  (registers the plugin)
+from msrcnn_plugin.studies import carrying_out
 
 # A machine that is slow for a moment is no failure.
 settings.register_profile('patient', settings(), deadline=None)
@@ -36,6 +40,27 @@ def models_folder(tmp_path_factory):
     init_default_scope('mmdet')
     torch.manual_seed(0)
     return lay_out_models(tmp_path_factory.mktemp('models'))
+
+
+@pytest.fixture
+def no_children(monkeypatch):
+    """The runs of a study are done in this process; the label and stage of each that was begun."""
+    begun = []
+
+    def start(run, provenance):
+        here, there = Pipe(duplex=False)
+        stage = run.next_stage
+        begun.append((run.label, stage))
+        try:
+            carrying_out.do_next_stage(there, run, provenance)
+            there.send(None)
+        except Exception as error:
+            there.send(str(error))
+        there.close()
+        return carrying_out.Work(run, stage, Mock(), here)
+
+    monkeypatch.setattr(carrying_out, 'start', start)
+    return begun
 
 
 def tiny_model_cfg(roi_head_type='MSRoIHead', num_classes=3, **roi_head):

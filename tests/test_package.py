@@ -20,6 +20,7 @@ MAY_IMPORT = {
     'checkpoints': {'models', 'compat'},
     'evaluation': {'geometry'},
     'visualization': {'geometry', 'evaluation'},
+    'studies': {'apis', 'compat', 'data_root', 'evaluation', 'hooks'},
     'apis': {
         'geometry',
         'models',

@@ -13,10 +13,9 @@ import json
 import multiprocessing
 import os
 import platform
-import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from ..compat import HOST, distribution_versions, installed_versions
 from ..data_root import DataRootRunner, with_data_root
 from ..evaluation import MaskScoringPairs, MaskScoringResult
 from ..evaluation.input_checks import read_annotations
-from ..evaluation.whole_file import whole_file
+from ..evaluation.whole_file import write_json
 from ..shown_path import shown_path
+from .child_process import answer, silent_end
 from .scored_test import (
     PAIRS_NAME,
     RESULTS_PREFIX,
@@ -154,7 +154,7 @@ class KeptTest:
             failure = here.recv()
         except EOFError:
             child.join()
-            failure = f'its process ended with status {child.exitcode}: was it out of memory?'
+            failure = silent_end(child.exitcode)
         else:
             child.join(ENDS_WITHIN_SECONDS)  # what it has still to write
         finally:
@@ -165,33 +165,19 @@ class KeptTest:
 
 
 def _test(connection: Connection, test: KeptTest) -> None:
-    """In the child: tests, keeps the outcome and sends what went wrong, or None."""
-    with open(test.folder / LOG_NAME, 'w') as log:
-        os.dup2(log.fileno(), sys.stdout.fileno())
-        if not sys.stderr.isatty():  # where the progress bar is
-            os.dup2(log.fileno(), sys.stderr.fileno())
-    try:
-        _test_and_keep(test)
-    except KeyboardInterrupt:
-        return
-    except Exception as error:
-        # Its reader may look before this process ends.
-        traceback.print_exc(file=sys.stdout)
-        sys.stdout.flush()
-        known = isinstance(error, (OSError, ValueError))
-        connection.send(' '.join(f'{"" if known else type(error).__name__} {error}'.split()))
-    else:
-        connection.send(None)
+    action = partial(keep_outcome, test)
+    answer(connection, test.folder / LOG_NAME, action, leave_terminal=True)
 
 
-def _test_and_keep(test: KeptTest) -> None:
+def keep_outcome(test: KeptTest) -> None:
+    """Tests in this process and keeps the outcome, after which the test is done."""
+    test.folder.mkdir(parents=True, exist_ok=True)
     hooks = [*test.cfg.get('custom_hooks', ()), COST_HOOK]
     options = {**test.cfg_options, 'custom_hooks': hooks}
     done = run_scored_test(test.config, test.checkpoint, test.folder, cfg_options=options)
     outcome = dict(figures={name: float(value) for name, value in done.figures.items()})
     # Last: with it the test is done.
-    with whole_file(test.folder / OUTCOME_NAME) as stream:
-        stream.write(json.dumps(outcome, indent=2).encode())
+    write_json(test.folder / OUTCOME_NAME, outcome)
 
 
 # --- what a test depends on ----------------------------------------------------------------------

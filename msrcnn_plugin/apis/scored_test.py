@@ -69,11 +69,8 @@ def run_scored_test(
     if sys.stderr.isatty():
         cfg.log_level = 'WARNING'  # the bar says how far it is
     cfg.test_evaluator = scoring_evaluators(cfg.get('test_evaluator'), work_dir)
-    # A config of imported classes needs no scope and says None; the metric's name does.
-    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
-    init_default_scope(cfg.default_scope)
     with _built_from_config():
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
     _check_annotation_files(runner.cfg)
     _load(runner, checkpoint)
     with _built_from_config():
@@ -156,6 +153,14 @@ def _built_from_config() -> Iterator[None]:
 
 def _told(error: Exception) -> str:
     return _first_lines(f'{type(error).__name__}: {error}')
+
+
+def build_runner(cfg: Config) -> Runner:
+    """mmengine's runner of a config, in the config's scope."""
+    # A config of imported classes needs no scope and says None; the metric's name does.
+    cfg.default_scope = cfg.get('default_scope') or 'mmdet'
+    init_default_scope(cfg.default_scope)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def _check_annotation_files(cfg: Config) -> None:

@@ -1,5 +1,6 @@
 """What the score of a mask is worth: rankings, error and calibration of the predicted MaskIoU."""
 
+from .bootstrap import BootstrapGain, bootstrap_gain
 from .calibration import (
     IoUError,
     ReliabilityCurve,
@@ -17,6 +18,7 @@ from .rankings import RankedAP, rank_masks
 from .result import MaskScoringResult, ScopeFigures
 
 __all__ = [
+    'BootstrapGain',
     'IoUCalibration',
     'IoUError',
     'JointDensity',
@@ -28,6 +30,7 @@ __all__ = [
     'RankingBasis',
     'ReliabilityCurve',
     'ScopeFigures',
+    'bootstrap_gain',
     'expected_calibration_error',
     'fit_iou_calibration',
     'held_out_calibration',

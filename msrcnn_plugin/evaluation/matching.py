@@ -75,6 +75,7 @@ class Overlaps:
     truth_category: NDArray[np.int64]  # (G,)
     truth_crowd: NDArray[np.bool_]  # (G,)
     truth_id_is_zero: NDArray[np.bool_]  # (G,) COCOeval takes id 0 for "not matched"
+    truth_image: NDArray | None  # (G,) image ids as annotated, None where they were not kept
     pair_detection: NDArray[np.int64]  # (P,) index into the detections
     pair_truth: NDArray[np.int64]  # (P,) index into the ground truths
     pair_iou: NDArray[np.float64]  # (P,) at least the lowest threshold
@@ -108,13 +109,14 @@ class OverlapCollector:
         self._groups.append((category, len(detections)))
         self._detections.extend((item['id'], item['score'], item['area']) for item in detections)
         self._truths.extend(
-            (item['area'], category, item['iscrowd'], item['id'] == 0) for item in truths
+            (item['area'], category, item['iscrowd'], item['id'] == 0, item['image_id'])
+            for item in truths
         )
 
     def collected(self) -> Overlaps:
         categories, counts = np.array(self._groups, dtype=np.int64).reshape(-1, 2).T
         ids, scores, areas = _columns(self._detections, 3)
-        truth_areas, truth_categories, crowd, id_is_zero = _columns(self._truths, 4)
+        truth_areas, truth_categories, crowd, id_is_zero, images = _columns(self._truths, 5)
         rows, columns, ious = (_joined(parts) for parts in _columns(self._pairs, 3))
         return Overlaps(
             detection_id=np.array(ids, dtype=np.int64),
@@ -127,6 +129,7 @@ class OverlapCollector:
             truth_category=np.array(truth_categories, dtype=np.int64),
             truth_crowd=np.array(crowd, dtype=bool),
             truth_id_is_zero=np.array(id_is_zero, dtype=bool),
+            truth_image=np.array(images),
             pair_detection=rows.astype(np.int64),
             pair_truth=columns.astype(np.int64),
             pair_iou=ious,

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools.cocoeval import Params
 
+from .matching import Overlaps
 from .ranking_basis import RankingBasis
 from .rankings import RankedAP, rank_masks
 from .whole_file import whole_file
@@ -20,6 +22,7 @@ FORMAT = 1
 _OPTIONAL = ('predicted_iou', 'mean_prob', 'uncalibrated_iou')
 _PER_CATEGORY = ('category_ids', 'category_names')
 _BASIS = 'basis_'  # before the names of the basis' arrays in a file
+_OPTIONAL_BASIS = ('truth_image',)
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,20 @@ class MaskScoringPairs:
 
     def rank(self, scores: NDArray) -> RankedAP:
         """AP of the same masks ranked by ``scores`` (N,), finite: no mask is read for it."""
-        if self.basis is None:
-            raise ValueError(
-                f'these pairs do not say which mask meets which object, so no AP follows. {_ADVICE}'
-            )
+        overlaps, params = self.overlaps()
         scores = np.asarray(scores, dtype=float)
         if scores.shape != (len(self),) or not np.isfinite(scores).all():
             raise ValueError(
                 f'scores of shape {scores.shape}, {int((~np.isfinite(scores)).sum())} of them not '
                 f'finite; expected shape ({len(self)},): a finite score for each detection'
+            )
+        return rank_masks(overlaps, scores[self.basis.place], params)
+
+    def overlaps(self) -> tuple[Overlaps, Params]:
+        """How the masks meet the objects, detections in COCO's order, and the protocol."""
+        if self.basis is None:
+            raise ValueError(
+                f'these pairs do not say which mask meets which object, so no AP follows. {_ADVICE}'
             )
         params = self.basis.params(self.category_ids)
         overlaps = self.basis.overlaps(
@@ -92,13 +100,14 @@ class MaskScoringPairs:
             area=self.area,
             true_iou=self.true_iou,
         )
-        return rank_masks(overlaps, scores[self.basis.place], params)
+        return overlaps, params
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one compressed ``.npz``; the file appears whole or not at all."""
         arrays = self._arrays()
         if self.basis is not None:
-            arrays.update({_BASIS + name: value for name, value in vars(self.basis).items()})
+            basis = {_BASIS + name: value for name, value in vars(self.basis).items()}
+            arrays.update({name: value for name, value in basis.items() if value is not None})
         with whole_file(path) as stream:
             np.savez_compressed(stream, format=FORMAT, **arrays)
 
@@ -123,9 +132,10 @@ _ADVICE = 'Write the file anew with MaskScoringMetric(pairs_file=...).'
 def _basis(arrays: Mapping[str, NDArray]) -> RankingBasis | None:
     """None in a file that was written before there was one."""
     names = [field.name for field in fields(RankingBasis)]
-    if any(_BASIS + name not in arrays for name in names):
+    kept = {name: arrays[_BASIS + name] for name in names if _BASIS + name in arrays}
+    if any(name not in kept and name not in _OPTIONAL_BASIS for name in names):
         return None
-    return RankingBasis(**{name: arrays[_BASIS + name] for name in names})
+    return RankingBasis(**kept)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class RankingBasis:
     size_names: NDArray[np.str_]  # (A,) `all` first
     size_ranges: NDArray[np.float64]  # (A, 2) pixels, both ends included
     max_dets: NDArray[np.int64]  # (M,)
+    truth_image: NDArray | None = None  # (G,) image ids as annotated; not in older files
 
     @classmethod
     def of(cls, overlaps: Overlaps, params: Params) -> RankingBasis:

@@ -157,6 +157,13 @@ def precision_at_recall(
     """
     right = np.cumsum(hit & ~ignored, axis=1, dtype=float)
     wrong = np.cumsum(~hit & ~ignored, axis=1, dtype=float)
+    return envelope_at_recall(right, wrong, truth_count, recalls)
+
+
+def envelope_at_recall(
+    right: NDArray[np.float64], wrong: NDArray[np.float64], truth_count: float, recalls: NDArray
+) -> NDArray[np.float64]:
+    """As `precision_at_recall`, from how many are right and wrong so far, (I, n) each."""
     precision = right / (wrong + right + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     envelope = np.pad(envelope, ((0, 0), (0, 1)))  # recall never reached

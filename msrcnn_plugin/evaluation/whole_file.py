@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextmanager
@@ -24,3 +25,9 @@ def whole_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """``content`` as a `whole_file`, indented."""
+    with whole_file(path) as stream:
+        stream.write((json.dumps(content, indent=1) + '\n').encode())

@@ -7,7 +7,7 @@ calls them good.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from ..geometry import MaskIoUTarget, mask_areas, mask_intersections, pairwise_mask_iou
 from .ground_truth_masks import prepare_masks
 from .mask_forward import MaskForward
+
+LEAST_SCORE = 1e-6  # so that a class score of 0 can be drawn
 
 
 class DetectedMasks(NamedTuple):
@@ -44,7 +46,19 @@ class DetectionSampler:
     The target is the IoU that evaluation would find, at the resolution of the input image: 0 for a
     false detection, none for what evaluation ignores.
     Nothing but the MaskIoU head learns from the samples: they are detected without gradient.
+
+    Args:
+        num: detections drawn of each image, before their masks are predicted; None for all. It
+            bounds the time of a step where images hold hundreds.
+        score_power: the chance to be drawn goes with the class score to this power; 0 for the same
+            chance, 1 for more of those that rank high, whose order AP depends on.
     """
+
+    def __init__(self, num: Optional[int] = None, score_power: float = 0.0) -> None:
+        if num is not None and num < 1:
+            raise ValueError(f'DetectionSampler: num={num}; give 1 or more, or None for all.')
+        self.num = num
+        self.score_power = score_power
 
     @torch.no_grad()
     def __call__(
@@ -64,7 +78,8 @@ class DetectionSampler:
         """
         prepare_masks([sample.gt_instances for sample in batch_data_samples], x[0].device)
         images = [_at_mask_resolution(sample) for sample in batch_data_samples]
-        with _evaluating(roi_head), _predictions_seen(roi_head) as seen:
+        drawn, predictions = _boxes_drawn(roi_head, self._draw), _predictions_seen(roi_head)
+        with _evaluating(roi_head), drawn, predictions as seen:
             roi_head.predict(x, rpn_results_list, images, rescale=False)
         forwards, emitted, results_list = seen[-1]
         targets = [
@@ -77,6 +92,13 @@ class DetectionSampler:
             torch.cat([results.labels for results in results_list]),
             MaskIoUTarget(*(torch.cat(parts) for parts in zip(*targets))),
         )
+
+    def _draw(self, results: InstanceData) -> InstanceData:
+        """``num`` of an image's detections, none of them twice, in their order."""
+        if self.num is None or len(results) <= self.num:
+            return results
+        chances = results.scores.clamp(min=LEAST_SCORE) ** self.score_power
+        return results[torch.multinomial(chances, self.num).sort().values]
 
 
 def detection_target(results: InstanceData, sample: DetDataSample) -> MaskIoUTarget:
@@ -136,6 +158,21 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, mode in modes:
             layer.training = mode
+
+
+@contextmanager
+def _boxes_drawn(
+    roi_head: nn.Module, draw: Callable[[InstanceData], InstanceData]
+) -> Iterator[None]:
+    """Go on with the drawn boxes alone, before masks are predicted for all."""
+    predict_bbox = roi_head.predict_bbox
+    roi_head.predict_bbox = lambda *args, **kwargs: [
+        draw(results) for results in predict_bbox(*args, **kwargs)
+    ]
+    try:
+        yield
+    finally:
+        del roi_head.predict_bbox
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def in_process(monkeypatch):
 
     def run(test):
         tested.append(test.folder)
-        kept_test._test_and_keep(test)
+        kept_test.keep_outcome(test)
 
     monkeypatch.setattr(KeptTest, '_run_in_child', run)
     return tested
@@ -165,7 +165,7 @@ def test_an_interrupted_test_is_not_done(files, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(kept_test, 'run_scored_test', interrupted)
-    monkeypatch.setattr(KeptTest, '_run_in_child', kept_test._test_and_keep)
+    monkeypatch.setattr(KeptTest, '_run_in_child', kept_test.keep_outcome)
     test = KeptTest.of(*files, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         test.run()

@@ -17,6 +17,7 @@ def overlaps_of(ious, *, crowd=None, areas=None):
         [
             {
                 'id': i + 1,
+                'image_id': 1,
                 'iscrowd': (crowd or [0] * truths)[i],
                 'area': (areas or [50] * truths)[i],
             }

@@ -39,7 +39,7 @@ def test_true_iou_without_ground_truth_is_zero():
 
 
 def test_collector_keeps_only_pairs_that_can_match():
-    truth = {'iscrowd': 0, 'area': 9.0, 'id': 1}
+    truth = {'iscrowd': 0, 'area': 9.0, 'id': 1, 'image_id': 7}
     detections = [{'id': 1, 'score': 0.5, 'area': 8}, {'id': 2, 'score': 0.6, 'area': 7}]
     collector = OverlapCollector(0.5)
     collector.add(0, detections, [truth], np.array([[0.4], [0.5]]))
@@ -49,6 +49,7 @@ def test_collector_keeps_only_pairs_that_can_match():
     assert overlaps.pair_detection.tolist() == [1]
     assert overlaps.pair_truth.tolist() == [0]
     assert overlaps.truth_category.tolist() == [0, 1]
+    assert overlaps.truth_image.tolist() == [7, 7]
 
 
 def test_collector_of_nothing():

@@ -55,6 +55,18 @@ def test_mean_probability_is_kept(tmp_path):
     assert again.rankings['prob'].ap() == pytest.approx(own.rankings['prob'].ap(), nan_ok=True)
 
 
+def test_the_image_of_each_object_is_kept_and_may_be_missing_in_an_older_file(tmp_path):
+    data, results = random_set(5, images=4)
+    _, pairs = written(tmp_path, data, results)
+    expected = sorted(truth['image_id'] for truth in data['annotations'])
+    assert pairs.basis.truth_image.tolist() == expected
+    older = dataclasses.replace(pairs.basis, truth_image=None)
+    dataclasses.replace(pairs, basis=older).save(tmp_path / 'older.npz')
+    again = MaskScoringPairs.load(tmp_path / 'older.npz')
+    assert again.basis.truth_image is None
+    assert again.rank(again.mask_score).ap() == pairs.rank(pairs.mask_score).ap()
+
+
 def test_no_detections(tmp_path):
     data, _ = random_set(3, images=4)
     _, pairs = written(tmp_path, data, [])

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from mmengine.structures import InstanceData
 
 from msrcnn_plugin.geometry import MaskIoUTarget
@@ -99,12 +101,12 @@ def batch():
     return batch_of(3, 0)
 
 
-def sample_detections(model, batch):
+def sample_detections(model, batch, **sampler):
     images, samples = copy.deepcopy(batch)
     with torch.no_grad():
         x = model.extract_feat(images)
         proposals = model.rpn_head.predict(x, samples, rescale=False)
-    return DetectionSampler()(model.roi_head, x, proposals, samples)
+    return DetectionSampler(**sampler)(model.roi_head, x, proposals, samples)
 
 
 def test_the_samples_are_the_models_predictions(batch):
@@ -117,6 +119,46 @@ def test_the_samples_are_the_models_predictions(batch):
     assert samples.target.iou.equal(torch.cat([target.iou for target in targets]))
     assert samples.target.iou.max() > 0
     assert samples.target.iou[-len(expected[1]) :].max() == 0  # the image without objects
+
+
+class TestDrawing:
+    def scores(self, *scores):
+        return InstanceData(scores=torch.tensor(scores))
+
+    @pytest.mark.parametrize('num', [None, 3, 4])
+    def test_keeps_all_where_there_are_no_more(self, num):
+        results = self.scores(0.9, 0.5, 0.1)
+        assert DetectionSampler(num)._draw(results) is results
+
+    @given(st.lists(st.floats(0, 1), max_size=8), st.integers(1, 9), st.sampled_from([0.0, 0.5, 1]))
+    def test_draws_so_many_none_of_them_twice_in_their_order(self, scores, num, score_power):
+        results = InstanceData(place=torch.arange(len(scores)), scores=torch.tensor(scores))
+        drawn = DetectionSampler(num, score_power)._draw(results)
+        assert len(drawn) == min(num, len(scores))
+        assert (drawn.place.diff() > 0).all()
+        assert drawn.scores.equal(results.scores[drawn.place])
+
+    @pytest.mark.parametrize(('score_power', 'expected'), [(0, 0.5), (1, 0.8), (2, 16 / 17)])
+    def test_draws_by_score(self, score_power, expected):
+        sampler, results = DetectionSampler(1, score_power), self.scores(0.8, 0.2)
+        drawn = torch.cat([sampler._draw(results).scores for _ in range(2000)])
+        assert (drawn == 0.8).float().mean().item() == pytest.approx(expected, abs=0.05)
+
+    @pytest.mark.parametrize('name', HOSTS)
+    def test_masks_are_predicted_for_the_drawn_alone(self, name, batch):
+        model = build(host_cfg(name)).eval()
+        before = vars(model.roi_head).copy()
+        everything, drawn = sample_detections(model, batch), sample_detections(model, batch, num=2)
+        assert vars(model.roi_head) == before
+        assert len(everything.labels) > 4
+        assert len(drawn.labels) == len(drawn.mask_probs) == len(drawn.target.iou) == 4
+        assert all(len(forward.roi_feats) == 4 for forward in drawn.forwards)
+        same = (drawn.mask_probs[:, None] - everything.mask_probs).abs().amax((2, 3)) < 1e-5
+        assert same.any(1).all()
+
+    def test_of_nothing_is_refused(self):
+        with pytest.raises(ValueError, match='num=0; give 1 or more, or None'):
+            DetectionSampler(num=0)
 
 
 @pytest.mark.parametrize('name', HOSTS)

@@ -35,7 +35,7 @@ def tested(monkeypatch):
 
     def run(test):
         names.append(test.config.stem)
-        kept_test._test_and_keep(test)
+        kept_test.keep_outcome(test)
 
     monkeypatch.setattr(KeptTest, '_run_in_child', run)
     return names

@@ -1,0 +1,88 @@
+"""The test of a trained run, and its record: one JSON with every figure and what made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..apis import KeptTest, ScoredTest, keep_outcome
+from ..apis.kept_test import PACKAGE, device
+from ..compat import HOST, installed_versions
+from ..evaluation import bootstrap_gain
+from ..evaluation.whole_file import write_json
+from .inputs import INPUTS_NAME
+from .study import StudyRun
+
+
+def score(run: StudyRun, provenance: Mapping[str, Any]) -> None:
+    """Test the trained weights and write the record, after which the run is done."""
+    trained = json.loads(run.trained_file.read_text())
+    config = run.folder / 'test_config.py'
+    run.test_cfg.dump(config)
+    test = KeptTest.of(config, run.train_folder / trained['checkpoint'], run.folder / 'test')
+    if not test.is_done:
+        keep_outcome(test)
+    found = test.load()
+    record = dict(
+        run=run.name,
+        seed=run.seed,
+        title=run.title,
+        paper=run.paper,
+        figures=_for_json({**figures_of_test(found), **trained['figures']}),
+        gain=_for_json(mask_score_gain(found)),
+        inputs=hashlib.sha256((run.folder / INPUTS_NAME).read_bytes()).hexdigest(),
+        **provenance,
+    )
+    # Last: with it the run is done.
+    write_json(run.record_file, record)
+
+
+def figures_of_test(found: ScoredTest) -> dict[str, float]:
+    """The metric's by their names in it; memory of the test is told from that of the training."""
+    figures = {name.split('/', 1)[-1]: value for name, value in found.figures.items()}
+    figures['test_peak_memory'] = figures.pop('peak_memory', math.nan)
+    return figures
+
+
+def mask_score_gain(found: ScoredTest) -> dict[str, float]:
+    """Mask AP by mask score minus by class score, with its 95 % interval; empty without a head."""
+    pairs = found.result.pairs
+    if pairs.predicted_iou is None:
+        return {}
+    return asdict(bootstrap_gain(pairs, pairs.mask_score, pairs.box_score))
+
+
+def read_records(runs: Iterable[StudyRun]) -> list[dict[str, Any]]:
+    """Of the runs that are done, in the order of the runs."""
+    return [json.loads(run.record_file.read_text()) for run in runs if run.record_file.is_file()]
+
+
+def provenance(command: str, jobs: int) -> dict[str, Any]:
+    """What made the results: commit, command, versions, device, how many ran at once."""
+    return dict(
+        commit=commit(),
+        command=command,
+        versions={name: v for part in HOST for name, v in installed_versions(part).items()},
+        device=device(),
+        jobs=jobs,
+    )
+
+
+def commit() -> str | None:
+    """Of the checkout that the package lies in, with "-dirty" where it is changed; None without."""
+    command = ['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
+    try:
+        done = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True)
+    except OSError:  # no git
+        return None
+    return done.stdout.strip() or None
+
+
+def _for_json(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """NaN, which JSON does not know, as None."""
+    return {name: None if math.isnan(value) else value for name, value in figures.items()}

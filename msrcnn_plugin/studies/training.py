@@ -1,0 +1,79 @@
+"""The training of a run: mmengine's runner, from where an interrupted call left it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
+
+from ..apis.scored_test import build_runner
+from ..evaluation.whole_file import write_json
+from ..hooks.prediction_cost_hook import peak_resident_bytes
+from .study import StudyRun
+
+SECONDS_BETWEEN_REPORTS = 1.0
+
+
+class ReportHook(Hook):
+    """Tells how many iterations are done, and of how many, about once a second."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self._report = report
+        self._last = -SECONDS_BETWEEN_REPORTS
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_REPORTS:
+            self._last = time.monotonic()
+            self._report(runner.iter + 1, runner.max_iters)
+
+
+def train(run: StudyRun, report: Callable[[int, int], None]) -> None:
+    """Train to the end, from the last checkpoint if there is one, and note what it cost."""
+    cfg = Config(run.cfg.to_dict())
+    cfg.work_dir = str(run.train_folder)
+    checkpoint = newest_checkpoint(run.train_folder)
+    if checkpoint is not None:
+        cfg.load_from, cfg.resume = str(checkpoint), True
+    # In a new process: what reading the config's file imported is not there.
+    import_modules_from_strings(**cfg.get('custom_imports', dict(imports=None)))
+    runner = build_runner(cfg)
+    runner.register_hook(ReportHook(report))
+    runner.train()
+    checkpoint = newest_checkpoint(run.train_folder)
+    if checkpoint is None:
+        raise ValueError('the training left no checkpoint: its config needs a CheckpointHook')
+    trained = dict(checkpoint=checkpoint.name, figures=training_costs(runner))
+    write_json(run.trained_file, trained)
+
+
+def training_costs(runner: Runner) -> dict[str, float]:
+    """Median seconds of an iteration, data included; most bytes held, of the GPU where one is used.
+
+    Of a resumed training the memory is that of its last process.
+    """
+    # The median: an epoch's first iteration waits for the data loader to start.
+    seconds = np.median(runner.message_hub.get_scalar('train/time').data[0])
+    on_gpu = next(runner.model.parameters()).is_cuda
+    peak = torch.cuda.max_memory_allocated() if on_gpu else peak_resident_bytes()
+    return dict(seconds_per_iter=float(seconds), peak_memory=float(peak))
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The last one that was saved to the end; None before the first."""
+    try:
+        # By its name: the path in it is wrong once the folder has been moved.
+        name = Path((folder / 'last_checkpoint').read_text().strip()).name
+    except OSError:
+        return None
+    return folder / name if name and (folder / name).is_file() else None
