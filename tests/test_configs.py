@@ -18,7 +18,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 FILES = sorted(
     path
     for path in CONFIGS.rglob('*.py')
-    if path.parent.name != '_base_' and not path.name.startswith('study_')
+    if path.parent.name not in ('_base_', 'ablations') and not path.name.startswith('study_')
 )
 # What a file's name begins with, and the RoI head that it promises.
 ROI_HEADS = {

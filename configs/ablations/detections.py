@@ -1,0 +1,10 @@
+# MS R-CNN R18-FPN on nuclei by our recipe, the MaskIoU head alone, for 4 epochs on a trained Mask
+# R-CNN: what the other configs here change one thing of. study.py has them all.
+# To reach, measured in a trial: a gain of 0.9 mask AP over the class score, a correlation of 0.88.
+_base_ = '../nuclei/ms_rcnn_r18_fpn.py'
+
+custom_hooks = [dict(type='TrainMaskIoUHeadOnlyHook')]
+max_epochs = 4
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+warmup, cosine = _base_.param_scheduler
+param_scheduler = [warmup, dict(cosine, T_max=max_epochs, end=max_epochs)]

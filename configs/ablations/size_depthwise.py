@@ -1,0 +1,5 @@
+# MS R-CNN, head only: depthwise separable convolutions, a ninth of the multiplications.
+# Expected: some of the gain lost.
+_base_ = './detections.py'
+
+model = dict(roi_head=dict(mask_iou_head=dict(type='DepthwiseMaskIoUHead')))
