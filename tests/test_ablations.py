@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
@@ -18,6 +19,11 @@ ABLATIONS = Path(__file__).resolve().parents[1] / 'configs' / 'ablations'
 STUDIES = sorted(ABLATIONS.glob('study*.py'))
 FILES = sorted(set(ABLATIONS.glob('*.py')) - set(STUDIES))
 BASE = ABLATIONS / 'detections.py'
+# What the configs of a study change one thing of.
+BASES = {
+    'classes': ABLATIONS / 'classes_target.py',
+    'detached': ABLATIONS.parent / 'nuclei' / 'paper_ms_rcnn_r18_fpn.py',
+}
 NARROW = {96: 16, 64: 16, 48: 8, 512: 32, 256: 32, 128: 16}
 
 every_ablation = pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
@@ -43,6 +49,11 @@ def tiny_model(path):
     return model
 
 
+def head_only(path):
+    hooks = read(path).get('custom_hooks') or []
+    return TrainMaskIoUHeadOnlyHook.__name__ in [hook.type for hook in hooks]
+
+
 @every_ablation
 def test_its_first_line_says_what_it_is(path):
     first, *_ = path.read_text().splitlines()
@@ -55,8 +66,8 @@ def test_learns_and_scores(path):
     model.roi_head.mute_host_losses()
     loss = losses(model, batch)['loss_mask_iou']
     loss.backward()
-    # Masks without training are poor: none may be above τ, none better than the others.
-    assert loss > 0 or path.stem.startswith(('tau_', 'loss_ranking'))
+    # Masks without training are poor: none may be above τ or the cut, none better than another.
+    assert loss > 0 or path.stem.startswith(('tau_', 'cut_', 'loss_ranking'))
     head = model.roi_head.mask_iou_head
     assert all(param.grad is not None for param in head.parameters())
     assert bool(head.fc_mask_iou.weight.grad.any()) == bool(loss > 0)
@@ -67,13 +78,79 @@ def test_learns_and_scores(path):
 
 @every_ablation
 def test_changes_the_head_and_what_it_learns_alone(path):
-    cfg, base = (copy.deepcopy(read(each)) for each in (path, BASE))
+    base = BASES.get(path.stem.split('_')[0], BASE)
+    cfg, base = (copy.deepcopy(read(each)) for each in (path, base))
     for changed in (cfg, base):
         for key in ('mask_iou_head', 'mask_iou_sampler'):
             changed.model.roi_head.pop(key, None)
     for key in ('model', 'train_dataloader', 'param_scheduler', 'optim_wrapper', 'train_cfg'):
         assert cfg[key] == base[key], key
-    assert [hook.type for hook in cfg.custom_hooks] == [TrainMaskIoUHeadOnlyHook.__name__]
+    assert head_only(path) == (path.stem != 'detached_mask')
+
+
+# What a config's name promises of the MaskIoU head and of what it learns from.
+PROMISES = {
+    'detections': dict(
+        head='MSMaskIoUHead', sampler='DetectionSampler', loss_iou='CrossEntropyLoss', zero=True
+    ),
+    'paper': dict(sampler='NoneType', loss_iou='MSELoss', weight=0.5, zero=False),
+    'positives': dict(sampler='NoneType', loss_iou='CrossEntropyLoss', zero=True),
+    'zero_targets_left_out': dict(sampler='DetectionSampler', zero=False),
+    'drawn': dict(num=64, score_power=0),
+    'drawn_by_score': dict(num=64, score_power=1),
+    'target_roi_grid': dict(sampler='RoIGridSampler', loss_iou='CrossEntropyLoss'),
+    'cut_logit': dict(head='LogitCutMaskIoUHead', sampler='NoneType', loss_iou='MSELoss'),
+    'tau_03': dict(sampler='NoneType', loss_iou='AboveIoULoss', of='MSELoss', min_iou=0.3),
+    'tau_05': dict(sampler='NoneType', loss_iou='AboveIoULoss', of='MSELoss', min_iou=0.5),
+    'tau_07': dict(sampler='NoneType', loss_iou='AboveIoULoss', of='MSELoss', min_iou=0.7),
+    'input_multiply': dict(head='MultipliedMaskIoUHead'),
+    'input_mask_only': dict(head='MaskOnlyMaskIoUHead'),
+    'classes_target': dict(head='MSMaskIoUHead', sampler='DetectionSampler', classes=4),
+    'classes_all': dict(head='AllClassesMaskIoUHead', sampler='AllClassesSampler', classes=4),
+    'classes_present': dict(head='AllClassesMaskIoUHead', sampler='PresentClassesSampler'),
+    'loss_l2': dict(sampler='DetectionSampler', loss_iou='MSELoss', weight=0.5, logits=False),
+    'loss_sigmoid_l2': dict(loss_iou='SigmoidMSELoss', weight=0.5, logits=True),
+    'loss_smooth_l1': dict(loss_iou='SmoothL1Loss', weight=0.5, logits=False),
+    'loss_ranking': dict(loss_iou='PairwiseRankingLoss', logits=True),
+    'loss_bce_ranking': dict(loss_iou='SummedLoss', logits=True),
+    'detached_mask': dict(sampler='NoneType', loss_iou='MSELoss', detached=True),
+    'size_half_channels': dict(head='MSMaskIoUHead', convs=4, channels=48, width=128),
+    'size_two_convs': dict(head='MSMaskIoUHead', convs=2, channels=96, width=256),
+    'size_depthwise': dict(head='DepthwiseMaskIoUHead', convs=4),
+    'size_pooled': dict(head='PooledMaskIoUHead', convs=4, channels=96, width=256),
+}
+
+
+def facts(roi_head):
+    """Of a RoI head, under the names of `PROMISES`."""
+    head, sampler = roi_head.mask_iou_head, roi_head.mask_iou_sampler
+    loss = head.loss_iou
+    return dict(
+        head=type(head).__name__,
+        sampler=type(sampler).__name__,
+        loss_iou=type(loss).__name__,
+        of=type(getattr(loss, 'loss', None)).__name__,
+        weight=getattr(loss, 'loss_weight', None),
+        min_iou=getattr(loss, 'min_iou', None),
+        zero=head.count_zero_targets,
+        logits=head.predicts_logits,
+        detached=head.detach_mask,
+        num=getattr(sampler, 'num', None),
+        score_power=getattr(sampler, 'score_power', None),
+        classes=head.num_classes,
+        convs=len(head.convs),
+        channels=getattr(head.convs[0], 'out_channels', None),
+        width=head.fcs[0].out_features,
+    )
+
+
+@every_ablation
+def test_is_what_its_name_promises(path):
+    with torch.device('meta'):
+        roi_head = MODELS.build(copy.deepcopy(read(path).model)).roi_head
+    found = facts(roi_head)
+    promised = PROMISES[path.stem]
+    assert {name: found[name] for name in promised} == promised
 
 
 def test_the_schedule_ends_with_the_training():
@@ -83,16 +160,19 @@ def test_the_schedule_ends_with_the_training():
 
 
 @every_study
-def test_the_study_is_one_and_starts_from_a_trained_trunk(path):
+def test_a_head_alone_starts_from_a_trained_trunk(path):
     study = read(path)
     assert set(study) <= STUDY_KEYS
     assert all(set(run) <= RUN_KEYS for run in study.runs.values())
-    trunk, run, checkpoint = study.load_from.partition('mask_rcnn-{seed}')
-    assert trunk.startswith('work_dirs/studies/')
-    assert run
-    assert re.fullmatch(r'/train/epoch_\d+\.pth', checkpoint)
+    trained_whole = [
+        run.base for run in study.runs.values() if not head_only(path.parent / run.base)
+    ]
+    assert bool(trained_whole) != bool(study.get('load_from'))
 
 
 def test_every_ablation_is_a_row_of_a_study():
-    rows = [Path(run['base']).name for path in STUDIES for run in read(path).runs.values()]
-    assert sorted(rows) == [path.name for path in FILES]
+    rows = [
+        (ABLATIONS / run.base).resolve() for path in STUDIES for run in read(path).runs.values()
+    ]
+    assert len(rows) == len(set(rows))
+    assert set(FILES) <= set(rows)

@@ -18,6 +18,8 @@ runs = dict(
     ),
     drawn=dict(title='64 detections an image', base='drawn.py'),
     drawn_by_score=dict(title='64 detections an image, by class score', base='drawn_by_score.py'),
+    target_roi_grid=dict(title='detections, RoI-grid IoU', base='target_roi_grid.py'),
+    cut_logit=dict(title="the paper's recipe, masks cut at logit 0.5", base='cut_logit.py'),
     tau_03=dict(title="the paper's recipe, MaskIoU > 0.3", paper='τ = 0.3', base='tau_03.py'),
     tau_05=dict(title="the paper's recipe, MaskIoU > 0.5", paper='τ = 0.5', base='tau_05.py'),
     tau_07=dict(title="the paper's recipe, MaskIoU > 0.7", paper='τ = 0.7', base='tau_07.py'),

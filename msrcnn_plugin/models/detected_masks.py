@@ -30,7 +30,8 @@ class DetectedMasks(NamedTuple):
         forwards: the mask head's calls for them; none where ``R`` is 0.
         mask_probs: (R, M, M) probability of the emitted masks.
         labels: (R,) long, the predicted classes.
-        target: the exact mask IoU of each with the best ground truth of its class.
+        target: the exact mask IoU of each with the best ground truth of its class, or what another
+            sampler has for it.
     """
 
     forwards: Sequence[MaskForward]
@@ -82,16 +83,27 @@ class DetectionSampler:
         with _evaluating(roi_head), drawn, predictions as seen:
             roi_head.predict(x, rpn_results_list, images, rescale=False)
         forwards, emitted, results_list = seen[-1]
+        emitted = emitted or [x[0].new_zeros(0, 1, 1)] * len(images)
         targets = [
-            detection_target(results, sample)
-            for results, sample in zip(results_list, batch_data_samples)
+            self._target(roi_head, *found)
+            for found in zip(results_list, emitted, batch_data_samples)
         ]
         return DetectedMasks(
             forwards,
-            torch.cat(emitted) if emitted else x[0].new_zeros(0, 1, 1),
+            torch.cat(emitted),
             torch.cat([results.labels for results in results_list]),
             MaskIoUTarget(*(torch.cat(parts) for parts in zip(*targets))),
         )
+
+    def _target(
+        self,
+        roi_head: nn.Module,
+        results: InstanceData,
+        mask_probs: Tensor,
+        sample: DetDataSample,
+    ) -> MaskIoUTarget:
+        """Of an image's detections, whose emitted masks are ``mask_probs`` (N, M, M)."""
+        return detection_target(results, sample)
 
     def _draw(self, results: InstanceData) -> InstanceData:
         """``num`` of an image's detections, none of them twice, in their order."""
@@ -112,15 +124,38 @@ def detection_target(results: InstanceData, sample: DetDataSample) -> MaskIoUTar
         ``iou`` (N,), 0 without a ground truth of the class. ``valid`` (N,), False for what
         evaluation ignores: a detection without a match that lies mostly in a crowd of its class.
     """
-    masks, truth = results.masks, sample.gt_instances
-    iou = pairwise_mask_iou(masks, _pixels(truth, masks))
-    iou = _largest(iou * _same_class(results, truth))
-    crowds = sample.get('ignored_instances', InstanceData())
+    iou, _ = best_truth(results, sample.gt_instances)
+    return MaskIoUTarget(iou, is_evaluated(iou, results, sample))
+
+
+def best_truth(results: InstanceData, truth: InstanceData) -> tuple[Tensor, Tensor]:
+    """The ground truth of its class that each of an image's detections fits best.
+
+    Args:
+        results: ``masks`` (N, H, W) bool and ``labels`` (N,).
+        truth: ``masks`` and ``labels`` of G instances.
+
+    Returns:
+        the exact mask IoU (N,), and which it is (N,) long; 0 and -1 where none is touched.
+    """
+    iou = pairwise_mask_iou(results.masks, _pixels(truth, results.masks))
+    largest, place = _largest(iou * _same_class(results, truth))
+    return largest, torch.where(largest > 0, place, -1)
+
+
+def is_evaluated(iou: Tensor, results: InstanceData, sample: DetDataSample) -> Tensor:
+    """(N,) bool, False for detections that evaluation ignores: without a match, in a crowd.
+
+    Args:
+        iou: (N,) exact mask IoU of each with its best ground truth.
+        results, sample: as `detection_target` takes them.
+    """
+    masks, crowds = results.masks, sample.get('ignored_instances', InstanceData())
     if 'masks' not in crowds:
-        return MaskIoUTarget(iou, torch.ones_like(iou, dtype=torch.bool))
+        return torch.ones_like(iou, dtype=torch.bool)
     shared = mask_intersections(masks, _pixels(crowds, masks))
-    in_crowd = _largest(shared * _same_class(results, crowds)) > 0.5 * mask_areas(masks)
-    return MaskIoUTarget(iou, (iou >= 0.5) | ~in_crowd)
+    largest, _ = _largest(shared * _same_class(results, crowds))
+    return (iou >= 0.5) | (largest <= 0.5 * mask_areas(masks))
 
 
 def _same_class(results: InstanceData, instances: InstanceData) -> Tensor:
@@ -136,9 +171,10 @@ def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
     return masks.to_tensor(torch.bool, like.device)
 
 
-def _largest(iou: Tensor) -> Tensor:
-    """(N,) the largest of each row of (N, G), 0 for G = 0."""
-    return torch.cat([iou.new_zeros(len(iou), 1), iou], 1).amax(1)
+def _largest(values: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) the largest of each row of (N, G), and its place; 0 and -1 for G = 0."""
+    largest, place = torch.cat([values.new_zeros(len(values), 1), values], 1).max(1)
+    return largest, place - 1
 
 
 def _at_mask_resolution(sample: DetDataSample) -> DetDataSample:

@@ -32,6 +32,11 @@ class RoIMasks:
 
     _asked: Optional[RoIGroundTruth] = None
 
+    def ground_truth(self, boxes: Tensor, inds: Tensor, size: tuple[int, int]) -> RoIGroundTruth:
+        """Ground truth of other RoIs than the mask head's; arguments of `take_ground_truth`."""
+        self._asked = None
+        return self.take_ground_truth(boxes, inds, size)
+
     def take_ground_truth(
         self, boxes: Tensor, inds: Tensor, size: tuple[int, int]
     ) -> RoIGroundTruth:

@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
-from ..geometry import MaskIoUTarget, choose_class
+from ..geometry import MaskIoUTarget, RoIGroundTruth, choose_class, mask_iou_target
 
 DEFAULT_INIT = (
     dict(type='Kaiming', override=dict(name='convs')),
@@ -116,6 +116,15 @@ class MSMaskIoUHead(BaseModule):
         for fc in self.fcs:
             x = F.relu(fc(x), inplace=True)
         return self.fc_mask_iou(x).float()
+
+    def target(self, mask_probs: Tensor, ground_truth: RoIGroundTruth) -> MaskIoUTarget:
+        """What is to be predicted of the mask head's positives (paper, section 3.2).
+
+        Args:
+            mask_probs: (R, M, M) probability of the mask of the target class.
+            ground_truth: of the same RoIs on the same grid.
+        """
+        return mask_iou_target(mask_probs, ground_truth)
 
     def loss(self, mask_ious: Tensor, labels: Tensor, target: MaskIoUTarget) -> dict:
         """Loss of the predictions for the target class (paper, section 3.2: L2).

@@ -18,7 +18,7 @@ from mmdet.utils import ConfigType, InstanceList, OptConfigType
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
-from ..geometry import RoIGroundTruth, choose_class, mask_iou_target
+from ..geometry import RoIGroundTruth, choose_class
 from .channels_last import train_channels_last
 from .ground_truth_masks import prepare_masks
 from .mask_forward import (
@@ -148,7 +148,7 @@ class MaskScoringMixin:
         )
         head = self._mask_iou_head_of(given.get('stage', -1))
         mask_ious = head(forward.roi_feats, mask_probs)
-        return head.loss(mask_ious, labels, mask_iou_target(mask_probs, ground_truth))
+        return head.loss(mask_ious, labels, head.target(mask_probs, ground_truth))
 
     def _sampled_loss(
         self,

@@ -1,8 +1,5 @@
 """The MaskIoU head that learns from what the model detects."""
 
-import copy
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +11,7 @@ from msrcnn_plugin.geometry import MaskIoUTarget
 from msrcnn_plugin.hooks.mask_iou_heads import find_mask_iou_heads
 from msrcnn_plugin.models.detected_masks import DetectionSampler, detection_target
 
-from ..conftest import data_sample, instances
+from .detections import detections, image, rectangle, sample_detections
 from .hosts import HOST_WARNINGS, HOSTS, batch_of, build, losses, pair, predict, tiny_host_cfg
 
 pytestmark = HOST_WARNINGS
@@ -26,23 +23,6 @@ def host_cfg(name='ms_rcnn_r50_fpn', **mask_iou_head):
     cfg.roi_head.mask_iou_sampler = SAMPLER
     cfg.roi_head.mask_iou_head.update(count_zero_targets=True, **mask_iou_head)
     return cfg
-
-
-def rectangle(x1, y1, x2, y2):
-    mask = np.zeros((20, 30), dtype=np.uint8)
-    mask[y1:y2, x1:x2] = 1
-    return mask
-
-
-def detections(*masks, labels):
-    masks = torch.from_numpy(np.array(masks, dtype=bool).reshape(-1, 20, 30))
-    return InstanceData(masks=masks, labels=torch.tensor(labels, dtype=torch.long))
-
-
-def image(*masks, labels=(), crowds=()):
-    sample = data_sample(instances(np.array(masks).reshape(-1, 20, 30), labels), 20, 30)
-    sample.ignored_instances = instances(np.array(crowds).reshape(-1, 20, 30), [0] * len(crowds))
-    return sample
 
 
 class TestTarget:
@@ -101,18 +81,10 @@ def batch():
     return batch_of(3, 0)
 
 
-def sample_detections(model, batch, **sampler):
-    images, samples = copy.deepcopy(batch)
-    with torch.no_grad():
-        x = model.extract_feat(images)
-        proposals = model.rpn_head.predict(x, samples, rescale=False)
-    return DetectionSampler(**sampler)(model.roi_head, x, proposals, samples)
-
-
 def test_the_samples_are_the_models_predictions(batch):
     model = build(host_cfg()).eval()
     expected = predict(model, batch)
-    samples = sample_detections(model, batch)
+    samples = sample_detections(model, batch, DetectionSampler())
     assert samples.labels.equal(torch.cat([results.labels for results in expected]))
     assert samples.mask_probs.shape == (len(samples.labels), 28, 28)
     targets = [detection_target(r, sample) for r, sample in zip(expected, batch[1])]
@@ -148,7 +120,10 @@ class TestDrawing:
     def test_masks_are_predicted_for_the_drawn_alone(self, name, batch):
         model = build(host_cfg(name)).eval()
         before = vars(model.roi_head).copy()
-        everything, drawn = sample_detections(model, batch), sample_detections(model, batch, num=2)
+        everything, drawn = (
+            sample_detections(model, batch, DetectionSampler()),
+            sample_detections(model, batch, DetectionSampler(num=2)),
+        )
         assert vars(model.roi_head) == before
         assert len(everything.labels) > 4
         assert len(drawn.labels) == len(drawn.mask_probs) == len(drawn.target.iou) == 4
@@ -190,7 +165,7 @@ def test_sampling_leaves_no_trace(batch):
     model = build(host_cfg()).train()
     frozen = model.roi_head.bbox_head.eval()
     modes = [module.training for module in model.modules()]
-    sample_detections(model, batch)
+    sample_detections(model, batch, DetectionSampler())
     assert [module.training for module in model.modules()] == modes
     assert not frozen.training
     assert all('mask_ious' in results for results in predict(model, batch))

@@ -1,21 +1,30 @@
 """What configs/ablations compares the MaskIoU head and its recipe with, each a component."""
 
 from .above_iou_loss import AboveIoULoss
+from .all_classes_head import AllClassesMaskIoUHead
+from .classes_samplers import AllClassesSampler, PresentClassesSampler
 from .depthwise_head import DepthwiseMaskIoUHead
+from .logit_cut_head import LogitCutMaskIoUHead
 from .mask_only_head import MaskOnlyMaskIoUHead
 from .multiplied_head import MultipliedMaskIoUHead
 from .pairwise_ranking_loss import PairwiseRankingLoss
 from .pooled_head import PooledMaskIoUHead
+from .roi_grid_sampler import RoIGridSampler
 from .sigmoid_mse_loss import SigmoidMSELoss
 from .summed_loss import SummedLoss
 
 __all__ = [
     'AboveIoULoss',
+    'AllClassesMaskIoUHead',
+    'AllClassesSampler',
     'DepthwiseMaskIoUHead',
+    'LogitCutMaskIoUHead',
     'MaskOnlyMaskIoUHead',
     'MultipliedMaskIoUHead',
     'PairwiseRankingLoss',
     'PooledMaskIoUHead',
+    'PresentClassesSampler',
+    'RoIGridSampler',
     'SigmoidMSELoss',
     'SummedLoss',
 ]
