@@ -34,7 +34,7 @@ demo: setup
 	$(RUN) tools/demo.py $(ARGS)
 
 test: setup
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check .
