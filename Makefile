@@ -18,7 +18,7 @@ help:
 	@echo 'make test     the whole test suite             (ARGS="-k geometry" goes to pytest)'
 	@echo 'make lint     ruff: rules and format; whether README shows the latest results'
 	@echo 'make bench    speed and memory against the stock heads'
-	@echo 'make results  the table of the nuclei study in README, from configs/nuclei/results.json'
+	@echo 'make results  the tables of the studies in README, from configs/*/results.json'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
 	@echo 'PYTHON=python3.10 chooses the interpreter (3.9 to 3.11), VENV=folder the environment.'
@@ -34,7 +34,7 @@ demo: setup
 	$(RUN) tools/demo.py $(ARGS)
 
 test: setup
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check .

@@ -26,7 +26,7 @@ setup(
         'openmmlab': ['mmdet>=3.0,<4', 'mmcv>=2.0,<2.2', 'mmengine>=0.10,<1'],
         'onedl': ['onedl-mmdetection>=3.4,<4', 'onedl-mmcv>=2.3,<3', 'onedl-mmengine>=0.10.8,<1'],
         'calibration': ['scikit-learn>=1.2'],
-        'dev': ['hypothesis', 'pytest', 'ruff', 'scikit-learn>=1.2'],
+        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn>=1.2'],
     },
     classifiers=[
         'Intended Audience :: Science/Research',

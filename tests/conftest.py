@@ -1,5 +1,6 @@
 """Small models and ground truth that the tests share."""
 
+import os
 from multiprocessing import Pipe
 from unittest.mock import Mock
 
@@ -16,6 +17,11 @@ from mmengine.structures import InstanceData
 
 import msrcnn_plugin  # noqa: F401  (registers the plugin)
 from msrcnn_plugin.studies import carrying_out
+
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    # One process a core: more threads, here and in its children, would wait for each other.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    torch.set_num_threads(1)
 
 # A machine that is slow for a moment is no failure.
 settings.register_profile('patient', settings(), deadline=None)

@@ -1,26 +1,26 @@
-"""README's table of the nuclei study, from configs/nuclei/results.json (`make results`).
+"""README's tables of studies, from configs/*/results.json (`make results`).
 
 Replaces what stands in README between the lines
 
     <!-- results of configs/nuclei/results.json, by make results -->
     <!-- end of results -->
 
-and changes nothing else. With --check it only says whether README is up to date (`make lint`).
+for each such file, and changes nothing else. With --check it only says whether README is up to date
+(`make lint`). `tools/run_ablations.py --results` writes the files.
 """
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-BEGIN = '<!-- results of configs/nuclei/results.json, by make results -->'
+BEGIN = '<!-- results of {}, by make results -->'
 END = '<!-- end of results -->'
-MODELS = {
-    'mask_rcnn': 'Mask R-CNN',
-    'ms_rcnn': "mmdet's MS R-CNN",
-    'plugin': 'MS R-CNN, this plugin',
-}
+BLOCK = re.compile(
+    f'({BEGIN.format("(?P<file>[^ ]+)")}\n)(?:(?!<!-- results of ).)*?({END})', re.DOTALL
+)
 # Title, figure, factor, digits.
 COLUMNS = (
     ('box AP', 'bbox_mAP', 100, 1),
@@ -28,7 +28,8 @@ COLUMNS = (
     ('predicted IoU', 'segm_mAP_iou', 100, 1),
     ('mask score', 'segm_mAP', 100, 1),
     ('oracle', 'segm_mAP_oracle', 100, 1),
-    ('Pearson', 'mask_iou_pearson', 1, 2),
+    ('gain', 'gain', 100, 2),
+    ('Pearson', 'mask_iou_pearson', 1, 3),
     ('MAE', 'mask_iou_mae', 1, 3),
     ('ECE of IoU', 'mask_iou_ece', 1, 3),
     ('s an iteration', 'seconds_per_iter', 1, 2),
@@ -47,17 +48,17 @@ def parse_args(argv=None):
     parser.add_argument(
         '--check', action='store_true', help='change nothing; exit 1 where README is out of date'
     )
-    parser.add_argument('--readme', type=Path, default=REPOSITORY / 'README.md', metavar='FILE')
     parser.add_argument(
-        '--results',
+        '--readme',
         type=Path,
-        default=REPOSITORY / 'configs' / 'nuclei' / 'results.json',
+        default=REPOSITORY / 'README.md',
         metavar='FILE',
+        help='the files are looked for beside it',
     )
     return parser.parse_args(argv)
 
 
-def read_results(path):
+def read(path):
     try:
         return json.loads(path.read_text())
     except ValueError as error:
@@ -66,15 +67,28 @@ def read_results(path):
         ) from error
 
 
-def table(results):
+def titles(path):
+    """Of the runs in a results file, by size and name: their own, and the paper's row."""
+    return {
+        size: {
+            record['run']: record['title'] + (f' ({record["paper"]})' if record['paper'] else '')
+            for record in records
+        }
+        for size, records in read(path.with_suffix('.runs.json')).items()
+    }
+
+
+def table(results, titles):
     """Markdown; one line for each model of each size, mean ± standard deviation over seeds."""
-    titles = ['size', 'model', 'seeds', *(title for title, *_ in COLUMNS)]
-    lines = [titles, ['---', '---', *('---:' for _ in titles[2:])]]
-    for size, models in results.items():
-        for model, figures in models.items():
+    found = {figure for runs in results.values() for figures in runs.values() for figure in figures}
+    columns = [column for column in COLUMNS if column[1] in found]
+    head = ['size', 'model', 'seeds', *(title for title, *_ in columns)]
+    lines = [head, ['---', '---', *('---:' for _ in head[2:])]]
+    for size, runs in results.items():
+        for run, figures in runs.items():
             seeds = max((figure['seeds'] for figure in figures.values()), default=0)
-            cells = (cell(figures.get(figure), *form) for _, figure, *form in COLUMNS)
-            lines.append([size, MODELS.get(model, model), str(seeds), *cells])
+            cells = (cell(figures.get(figure), *form) for _, figure, *form in columns)
+            lines.append([size, titles[size][run], str(seeds), *cells])
     return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
 
 
@@ -85,38 +99,49 @@ def cell(figure, factor, digits):
     return mean if figure['std'] is None else f'{mean} ± {factor * figure["std"]:.{digits}f}'
 
 
-def with_table(readme, results):
-    """README's text with the table of the results between its markers.
+def with_tables(text, files, folder):
+    """README's text with the table of each file between its markers.
+
+    Args:
+        files: results files, relative to ``folder``.
 
     Raises:
-        ValueError: where the markers do not stand there once each, in their order.
+        ValueError: where a file has not exactly one pair of markers, or a pair no file.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in after or END in before + after:
-        raise ValueError(f'README has no place for its results: put {BEGIN} and {END} in it, once')
-    return f'{before}{BEGIN}\n\n{table(results)}\n\n{END}{after}'
+    named = [match['file'] for match in BLOCK.finditer(text)]
+    for name in files:
+        if named.count(name) != 1 or text.count(BEGIN.format(name)) != 1:
+            raise ValueError(
+                f'README has no place for {name}: put {BEGIN.format(name)} and {END} in it, once'
+            )
+    if set(named) - set(files):
+        raise ValueError(f'README has a place for {", ".join(named)}, there is {", ".join(files)}')
+
+    def filled(match):
+        path = folder / match['file']
+        return f'{match[1]}\n{table(read(path), titles(path))}\n\n{match[3]}'
+
+    return BLOCK.sub(filled, text)
 
 
 def main(argv=None):
     args = parse_args(argv)
-    if not args.results.is_file():
-        print(f'{args.results} is not there yet, so README has no results to show')
-        return 0
+    folder = args.readme.parent
+    files = sorted(str(path.relative_to(folder)) for path in folder.glob('configs/*/results.json'))
     try:
         current = args.readme.read_text()
-        wanted = with_table(current, read_results(args.results))
+        wanted = with_tables(current, files, folder)
     except (OSError, ValueError) as error:
         print(f'results_table.py: {error}', file=sys.stderr)
         return 2
     if current == wanted:
-        print(f'{args.readme} is up to date with {args.results}')
+        print(f'{args.readme} is up to date with {len(files)} files of results')
         return 0
     if args.check:
-        print(f'{args.readme} is older than {args.results}: run `make results`', file=sys.stderr)
+        print(f'{args.readme} is older than its results: run `make results`', file=sys.stderr)
         return 1
     args.readme.write_text(wanted)
-    print(f'{args.readme} has the results of {args.results} now')
+    print(f'{args.readme} has the results of {", ".join(files)} now')
     return 0
 
 

@@ -18,6 +18,7 @@ SUMMARISED = (
     'segm_mAP_cls',
     'segm_mAP_iou',
     'segm_mAP_oracle',
+    'gain',
     'mask_iou_pearson',
     'mask_iou_mae',
     'mask_iou_ece',

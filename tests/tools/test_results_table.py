@@ -1,4 +1,4 @@
-"""README's table is made from the results file, checked against it, and nothing else is touched."""
+"""README's tables: made from the results files, checked against them, and nothing else touched."""
 
 import json
 import re
@@ -18,70 +18,98 @@ RESULTS = {
         'plugin': {'mask_iou_pearson': dict(mean=0.9, std=0.01, seeds=3)},
     }
 }
+RUNS = {
+    'cpu': [
+        dict(run='mask_rcnn', title='Mask R-CNN', paper=None),
+        dict(run='plugin', title='Ours', paper='table 3'),
+    ]
+}
+NUCLEI = 'configs/nuclei/results.json'
+OTHER = 'configs/other/results.json'
+
+
+def block(file, content='old'):
+    return f'{BEGIN.format(file)}\n{content}\n{END}'
+
+
+def write(folder, file, results=RESULTS):
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results))
+    path.with_suffix('.runs.json').write_text(json.dumps(RUNS))
+    return path
 
 
 @pytest.fixture
-def files(tmp_path):
-    readme, results = tmp_path / 'README.md', tmp_path / 'results.json'
-    readme.write_text(f'before\n{BEGIN}\nold\n{END}\nafter\n')
-    results.write_text(json.dumps(RESULTS))
-    return readme, results
+def readme(tmp_path):
+    write(tmp_path, NUCLEI)
+    path = tmp_path / 'README.md'
+    path.write_text(f'before\n{block(NUCLEI)}\nafter\n')
+    return path
 
 
 @pytest.fixture
-def run(files, capsys):
+def run(readme, capsys):
     def run(*options):
-        readme, results = files
-        words = [*options, '--readme', str(readme), '--results', str(results)]
-        status = results_table.main(words)
+        status = results_table.main([*options, '--readme', str(readme)])
         shown = capsys.readouterr()
         return status, shown.out + shown.err
 
     return run
 
 
-def test_the_table_stands_between_the_markers(files, run):
+def test_the_table_stands_between_the_markers(readme, run):
     assert run('--check')[0] == 1
-    assert 'old' in files[0].read_text()
+    assert 'old' in readme.read_text()
     assert run()[0] == 0
-    text = files[0].read_text()
-    assert text.startswith(f'before\n{BEGIN}\n')
+    text = readme.read_text()
+    assert text.startswith(f'before\n{BEGIN.format(NUCLEI)}\n')
     assert text.endswith(f'\n{END}\nafter\n')
-    assert '| cpu | Mask R-CNN | 2 | 38.6 ± 0.2 | – | – | 41.0 | – |' in text
-    assert '| cpu | MS R-CNN, this plugin | 3 |' in text
-    widths = {line.count('|') for line in text.splitlines() if line.startswith('|')}
-    assert len(widths) == 1
+    assert '| size | model | seeds | box AP | mask score | Pearson |' in text
+    assert '| cpu | Mask R-CNN | 2 | 38.6 ± 0.2 | 41.0 | – |' in text
+    assert '| cpu | Ours (table 3) | 3 | – | – | 0.900 ± 0.010 |' in text
     assert run('--check')[0] == 0
     run()
-    assert files[0].read_text() == text
+    assert readme.read_text() == text
+
+
+def test_every_file_has_its_own(readme, run):
+    write(readme.parent, OTHER, {'cpu': {'plugin': {'bbox_mAP': dict(mean=1, std=0, seeds=2)}}})
+    readme.write_text(f'{block(NUCLEI)}\nbetween\n{block(OTHER)}\n')
+    assert run()[0] == 0
+    first, second = readme.read_text().split('between')
+    assert 'Mask R-CNN' in first
+    assert '| cpu | Ours (table 3) | 2 | 100.0 ± 0.0 |' in second
+    assert 'Mask R-CNN' not in second
 
 
 def test_results_without_a_model_make_an_empty_table():
-    assert len(results_table.table({}).splitlines()) == 2
+    assert len(results_table.table({}, {}).splitlines()) == 2
 
 
-def test_without_results_it_says_so_and_changes_nothing(files, run):
-    files[1].unlink()
-    before = files[0].read_text()
-    for option in ((), ('--check',)):
-        status, shown = run(*option)
-        assert status == 0
-        assert 'is not there yet' in shown
-    assert files[0].read_text() == before
-
-
-@pytest.mark.parametrize('text', ['nothing', BEGIN, f'{END}{BEGIN}', f'{BEGIN}{END}{END}'])
-def test_a_readme_without_its_markers_is_told_in_one_line(files, run, text):
-    files[0].write_text(text)
+@pytest.mark.parametrize(
+    'text',
+    [
+        'nothing',
+        BEGIN.format(NUCLEI),
+        f'{END}{BEGIN.format(NUCLEI)}',
+        f'{block(NUCLEI)}\n{block(NUCLEI)}',
+        f'{BEGIN.format(NUCLEI)}\n{block(NUCLEI)}',
+        f'{BEGIN.format(NUCLEI)}\n{block(OTHER)}',
+        f'{block(NUCLEI)}\n{block(OTHER)}',
+    ],
+)
+def test_a_readme_without_its_markers_is_told_in_one_line(readme, run, text):
+    readme.write_text(text)
     status, shown = run()
     assert status == 2
-    assert 'has no place for its results' in shown
+    assert 'has no place for' in shown or 'has a place for' in shown
     assert len(shown.splitlines()) == 1
-    assert files[0].read_text() == text
+    assert readme.read_text() == text
 
 
-def test_broken_results_are_told_in_one_line(files, run):
-    files[1].write_text('{')
+def test_broken_results_are_told_in_one_line(readme, run):
+    (readme.parent / NUCLEI).write_text('{')
     status, shown = run('--check')
     assert (status, len(shown.splitlines())) == (2, 1)
     assert 'results.json is no JSON' in shown
