@@ -81,7 +81,7 @@ def test_changes_the_head_and_what_it_learns_alone(path):
     base = BASES.get(path.stem.split('_')[0], BASE)
     cfg, base = (copy.deepcopy(read(each)) for each in (path, base))
     for changed in (cfg, base):
-        for key in ('mask_iou_head', 'mask_iou_sampler'):
+        for key in ('type', 'mask_iou_head', 'mask_iou_sampler'):
             changed.model.roi_head.pop(key, None)
     for key in ('model', 'train_dataloader', 'param_scheduler', 'optim_wrapper', 'train_cfg'):
         assert cfg[key] == base[key], key
@@ -91,7 +91,12 @@ def test_changes_the_head_and_what_it_learns_alone(path):
 # What a config's name promises of the MaskIoU head and of what it learns from.
 PROMISES = {
     'detections': dict(
-        head='MSMaskIoUHead', sampler='DetectionSampler', loss_iou='CrossEntropyLoss', zero=True
+        roi_head='MSRoIHead',
+        head='MSMaskIoUHead',
+        side=14,
+        sampler='DetectionSampler',
+        loss_iou='CrossEntropyLoss',
+        zero=True,
     ),
     'paper': dict(sampler='NoneType', loss_iou='MSELoss', weight=0.5, zero=False),
     'positives': dict(sampler='NoneType', loss_iou='CrossEntropyLoss', zero=True),
@@ -105,9 +110,14 @@ PROMISES = {
     'tau_07': dict(sampler='NoneType', loss_iou='AboveIoULoss', of='MSELoss', min_iou=0.7),
     'input_multiply': dict(head='MultipliedMaskIoUHead'),
     'input_mask_only': dict(head='MaskOnlyMaskIoUHead'),
+    'input_feature_only': dict(head='FeatureOnlyMaskIoUHead', roi_head='MSRoIHead'),
+    'input_fine_feature': dict(head='MSMaskIoUHead', roi_head='MSFineFeatureRoIHead', side=28),
     'classes_target': dict(head='MSMaskIoUHead', sampler='DetectionSampler', classes=4),
     'classes_all': dict(head='AllClassesMaskIoUHead', sampler='AllClassesSampler', classes=4),
     'classes_present': dict(head='AllClassesMaskIoUHead', sampler='PresentClassesSampler'),
+    'classes_all_masks': dict(
+        head='FeatureOnlyMaskIoUHead', roi_head='MSAllMasksRoIHead', sampler='DetectionSampler'
+    ),
     'loss_l2': dict(sampler='DetectionSampler', loss_iou='MSELoss', weight=0.5, logits=False),
     'loss_sigmoid_l2': dict(loss_iou='SigmoidMSELoss', weight=0.5, logits=True),
     'loss_smooth_l1': dict(loss_iou='SmoothL1Loss', weight=0.5, logits=False),
@@ -126,7 +136,9 @@ def facts(roi_head):
     head, sampler = roi_head.mask_iou_head, roi_head.mask_iou_sampler
     loss = head.loss_iou
     return dict(
+        roi_head=type(roi_head).__name__,
         head=type(head).__name__,
+        side=head.roi_feat_size[0],
         sampler=type(sampler).__name__,
         loss_iou=type(loss).__name__,
         of=type(getattr(loss, 'loss', None)).__name__,
@@ -146,9 +158,10 @@ def facts(roi_head):
 
 @every_ablation
 def test_is_what_its_name_promises(path):
+    cfg = copy.deepcopy(read(path).model)
+    settings = dict(train_cfg=cfg.train_cfg.rcnn, test_cfg=cfg.test_cfg.rcnn)
     with torch.device('meta'):
-        roi_head = MODELS.build(copy.deepcopy(read(path).model)).roi_head
-    found = facts(roi_head)
+        found = facts(MODELS.build({**cfg.roi_head, **settings}))
     promised = PROMISES[path.stem]
     assert {name: found[name] for name in promised} == promised
 

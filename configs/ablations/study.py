@@ -27,6 +27,10 @@ runs = dict(
     input_mask_only=dict(
         title='mask without feature', paper="authors' issue 10", base='input_mask_only.py'
     ),
+    input_feature_only=dict(title='feature without mask', base='input_feature_only.py'),
+    input_fine_feature=dict(
+        title='feature of 28 x 28', paper='input (d)', base='input_fine_feature.py'
+    ),
     loss_l2=dict(title='L2, linear', base='loss_l2.py'),
     loss_sigmoid_l2=dict(title='L2, sigmoid', base='loss_sigmoid_l2.py'),
     loss_smooth_l1=dict(title='smooth L1, linear', base='loss_smooth_l1.py'),

@@ -55,7 +55,7 @@ class CascadeScoring(MaskScoringMixin):
         if not self.average_stages:
             return super()._scoring_pairs(forwards)
         return [
-            (self._mask_iou_head_of(stage), forward.roi_feats)
+            (self._mask_iou_head_of(stage), self._scoring_feats(forward))
             for stage, forward in enumerate(forwards)
         ]
 

@@ -137,7 +137,15 @@ class MaskScoringMixin:
                 f'mask_iou_head is a {type(mask_iou_head).__name__}; {type(self).__name__} takes '
                 "one config, dict(type='MSMaskIoUHead'). A list is for the stages of a cascade."
             )
-        return MODELS.build(_with_host_sizes(mask_iou_head, host_sizes(self, stage)))
+        return MODELS.build(_with_host_sizes(mask_iou_head, self._scoring_sizes(stage)))
+
+    def _scoring_sizes(self, stage: int) -> dict[str, Union[int, tuple[int, int]]]:
+        """What a MaskIoU head has to know of what it will see, `_scoring_feats`, and predict."""
+        return host_sizes(self, stage)
+
+    def _scoring_feats(self, forward: MaskForward) -> Tensor:
+        """(R, C, S, S) the feature that the MaskIoU head sees: the mask head's."""
+        return forward.roi_feats
 
     def _positives_loss(self, forward: MaskForward, given: dict[str, Any]) -> dict[str, Tensor]:
         """The loss of one forward of the mask head; ``given`` to the host's ``mask_loss``."""
@@ -147,7 +155,7 @@ class MaskScoringMixin:
             given['sampling_results'], given['batch_gt_instances'], tuple(mask_probs.shape[1:])
         )
         head = self._mask_iou_head_of(given.get('stage', -1))
-        mask_ious = head(forward.roi_feats, mask_probs)
+        mask_ious = head(self._scoring_feats(forward), mask_probs)
         return head.loss(mask_ious, labels, head.target(mask_probs, ground_truth))
 
     def _sampled_loss(
@@ -208,7 +216,9 @@ class MaskScoringMixin:
 
     def _scoring_pairs(self, forwards: Sequence[MaskForward]) -> list[tuple[nn.Module, Tensor]]:
         """The MaskIoU heads that score the emitted masks, each with its RoI feature: the last."""
-        return [(self._mask_iou_head_of(-1), forward.roi_feats) for forward in forwards[-1:]]
+        return [
+            (self._mask_iou_head_of(-1), self._scoring_feats(forward)) for forward in forwards[-1:]
+        ]
 
     def _pairs_of_nothing(self, feature: Tensor) -> list[tuple[nn.Module, Tensor]]:
         """Every MaskIoU head with the RoI features (0, C, S, S) of no RoI.

@@ -51,10 +51,10 @@ class StandardScoring(MaskScoringMixin):
     def _forward_image(self, x: tuple[Tensor], rpn_results) -> tuple[Tensor, ...]:
         with observe_mask_head(self.mask_head) as forwards:
             outputs = super().forward(x, [rpn_results])
-        roi_feats, mask_logits = forwards[-1]
-        cls_score = outputs[0][: len(mask_logits), : self.bbox_head.num_classes]
-        mask_probs = choose_class(mask_logits, cls_score.argmax(1)).sigmoid()
-        return (*outputs, self.mask_iou_head(roi_feats, mask_probs))
+        forward = forwards[-1]
+        cls_score = outputs[0][: len(forward.mask_logits), : self.bbox_head.num_classes]
+        mask_probs = choose_class(forward.mask_logits, cls_score.argmax(1)).sigmoid()
+        return (*outputs, self.mask_iou_head(self._scoring_feats(forward), mask_probs))
 
 
 @MODELS.register_module()

@@ -2,8 +2,11 @@
 
 from .above_iou_loss import AboveIoULoss
 from .all_classes_head import AllClassesMaskIoUHead
+from .all_masks_roi_head import MSAllMasksRoIHead
 from .classes_samplers import AllClassesSampler, PresentClassesSampler
 from .depthwise_head import DepthwiseMaskIoUHead
+from .feature_only_head import FeatureOnlyMaskIoUHead
+from .fine_feature_roi_head import MSFineFeatureRoIHead
 from .logit_cut_head import LogitCutMaskIoUHead
 from .mask_only_head import MaskOnlyMaskIoUHead
 from .multiplied_head import MultipliedMaskIoUHead
@@ -18,7 +21,10 @@ __all__ = [
     'AllClassesMaskIoUHead',
     'AllClassesSampler',
     'DepthwiseMaskIoUHead',
+    'FeatureOnlyMaskIoUHead',
     'LogitCutMaskIoUHead',
+    'MSAllMasksRoIHead',
+    'MSFineFeatureRoIHead',
     'MaskOnlyMaskIoUHead',
     'MultipliedMaskIoUHead',
     'PairwiseRankingLoss',

@@ -28,7 +28,7 @@ class AllClassesSampler(DetectionSampler):
         sample: DetDataSample,
     ) -> MaskIoUTarget:
         num_classes = stages(roi_head.mask_iou_head)[-1].num_classes
-        iou = mask_probs.new_zeros(len(results), num_classes)
+        iou = torch.zeros(len(results), num_classes, device=mask_probs.device)
         valid = torch.ones_like(iou, dtype=torch.bool)
         for label in _labels(sample):
             as_if = InstanceData(masks=results.masks, labels=torch.full_like(results.labels, label))

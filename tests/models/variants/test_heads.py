@@ -10,6 +10,7 @@ from .heads import small_variant
 
 VARIANTS = [
     'DepthwiseMaskIoUHead',
+    'FeatureOnlyMaskIoUHead',
     'LogitCutMaskIoUHead',
     'MaskOnlyMaskIoUHead',
     'MultipliedMaskIoUHead',
