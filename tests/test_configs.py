@@ -24,6 +24,7 @@ FILES = sorted(
 ROI_HEADS = {
     'mask_rcnn': 'StandardRoIHead',
     'ms_rcnn': 'MSRoIHead',
+    'paper_ms_rcnn': 'MSRoIHead',
     'stock_ms_rcnn': 'MaskScoringRoIHead',
     'cascade_ms_rcnn': 'MSCascadeRoIHead',
     'htc_ms_rcnn': 'MSHTCRoIHead',
@@ -33,6 +34,10 @@ ROI_HEADS = {
     'double_head_ms_rcnn': 'MSDoubleHeadRoIHead',
     'pisa_ms_rcnn': 'MSPISARoIHead',
 }
+L2 = dict(type='MSELoss', loss_weight=0.5)
+CROSS_ENTROPY = dict(
+    type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True, loss_weight=1.0
+)
 # Ours, and the config of mmdet that it has to be but for the mask score.
 HOSTS = {
     'cascade_ms_rcnn_r50_fpn': 'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco',
@@ -100,6 +105,11 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
+def is_our_recipe(path):
+    """Else it is the paper's."""
+    return path.parent.name in ('head_only', 'nuclei') and not path.name.startswith('paper')
+
+
 @every_config
 def test_first_line_says_what_it_is(path):
     first = path.read_text().splitlines()[0]
@@ -135,7 +145,8 @@ def test_model_builds_with_the_heads_that_the_name_promises(path):
     ]
     assert head.fc_mask_iou.out_features == as_list(host.bbox_head)[-1].num_classes
     # In plain sight: mmdet's own config hides the loss and people look for it.
-    assert given.loss_iou == dict(type='MSELoss', loss_weight=0.5)
+    assert given.loss_iou == (CROSS_ENTROPY if is_our_recipe(path) else L2)
+    assert ('mask_iou_sampler' in host) == head.count_zero_targets == is_our_recipe(path)
 
 
 @every_config

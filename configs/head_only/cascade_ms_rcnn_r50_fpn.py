@@ -1,9 +1,10 @@
 # The mask score for a trained Cascade Mask R-CNN R50-FPN: its MaskIoU head alone is trained, for 2
-# epochs. Give the weights:
+# epochs, on what the model detects. Give the weights:
 #     --cfg-options load_from=cascade_mask_rcnn.pth
 # To reach on COCO val: the Cascade Mask R-CNN's box AP to the digit, and a mask AP above its own.
-_base_ = '../cascade_ms_rcnn_r50_fpn.py'
+_base_ = ['../cascade_ms_rcnn_r50_fpn.py', '../_base_/learn_from_detections.py']
 
+model = dict(roi_head={{_base_.learn_from_detections}})
 custom_hooks = [dict(type='TrainMaskIoUHeadOnlyHook')]
 train_cfg = dict(max_epochs=2, val_interval=1)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, end=2, milestones=[1], gamma=0.1)]
