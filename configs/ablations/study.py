@@ -1,5 +1,5 @@
 # What makes the predicted IoU better: MaskIoU heads and recipes on the trunk that study_cpu.py of
-# configs/nuclei trains, one thing changed at a time. Minutes a training:
+# configs/nuclei trains, one thing changed at a time. Half an hour a training on one CPU core:
 #     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/nuclei/study_cpu.py --only mask_rcnn
 #     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/ablations/study.py
 title = 'Nuclei, R18-FPN: the MaskIoU head alone, on a trained Mask R-CNN'

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 class AboveIoULoss(nn.Module):
     """A loss of the samples whose target lies above ``min_iou``; the others count for nothing.
 
+    `MaskIoUMonitorHook`, which looks at what this loss is given, counts the others, too.
+
     Args:
         min_iou: the paper's τ, in [0, 1).
         loss: config of the loss.
