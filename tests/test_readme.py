@@ -33,6 +33,11 @@ def own_modules(readme, tmp_path, monkeypatch):
         if language == 'python' and named:
             (folder / f'{named[1]}.py').write_text(code)
     monkeypatch.syspath_prepend(folder)
+    yield
+    names = {path.stem for path in folder.iterdir()}
+    for name, registered in list(MODELS.module_dict.items()):
+        if registered.__module__ in names:
+            MODELS.module_dict.pop(name)
 
 
 @pytest.fixture(scope='module')
