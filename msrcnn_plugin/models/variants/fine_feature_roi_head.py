@@ -1,8 +1,11 @@
 """The head's input (d) of the paper's ablations."""
 
+from typing import Optional
+
+import torch
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.utils import _pair
 
 from ..mask_forward import MaskForward
@@ -28,11 +31,14 @@ class MSFineFeatureRoIHead(MSRoIHead):
         self.fine_roi_extractor = MODELS.build(
             {**mask_roi_extractor, 'roi_layer': {**layer, 'output_size': size}}
         )
-        self.mask_roi_extractor.register_forward_hook(self._extract)
 
-    def _extract(self, extractor: nn.Module, inputs: tuple, roi_feats: Tensor) -> None:
-        # Here and not when it is asked for: samples are detected without gradient.
-        self._fine_feats = self.fine_roi_extractor(*inputs)
+    def _mask_forward(
+        self, x: tuple[Tensor, ...], rois: Optional[Tensor] = None, *args, **kwargs
+    ) -> dict[str, Tensor]:
+        results = super()._mask_forward(x, rois, *args, **kwargs)
+        # Kept as long as the logits are, and not by this module: they may hold a graph.
+        results['mask_preds'].predicted_from = x[: self.fine_roi_extractor.num_inputs], rois
+        return results
 
     def _scoring_sizes(self, stage: int) -> dict:
         extractor = self.fine_roi_extractor
@@ -41,5 +47,6 @@ class MSFineFeatureRoIHead(MSRoIHead):
         return dict(sizes, in_channels=extractor.out_channels, roi_feat_size=tuple(size))
 
     def _scoring_feats(self, forward: MaskForward) -> Tensor:
-        # Of the mask head's last call, the only one that is scored. Not kept: they hold a graph.
-        return vars(self).pop('_fine_feats')
+        # Detected samples have no gradient, and none is to reach the trunk from here.
+        with torch.set_grad_enabled(forward.mask_logits.requires_grad):
+            return self.fine_roi_extractor(*forward.mask_logits.predicted_from)

@@ -57,6 +57,26 @@ def test_from_detections_nothing_but_the_head_learns():
     assert all('mask_iou_head' in name for name in learned)
 
 
+def test_from_detections_no_feature_is_extracted_that_is_not_scored():
+    model = fine_model(mask_iou_sampler=dict(type='DetectionSampler'))
+    sizes = []
+    model.roi_head.fine_roi_extractor.register_forward_hook(
+        lambda _, inputs, feats: sizes.append(len(feats))
+    )
+    with shown(model) as calls:
+        losses(model, batch_of(3))
+    ((feats, _),) = calls
+    assert sizes == [len(feats)]
+
+
+def test_without_a_detection_nothing_of_the_positives_is_kept():
+    model = fine_model(mask_iou_sampler=dict(type='DetectionSampler'))
+    model.test_cfg.rcnn.score_thr = model.roi_head.test_cfg.score_thr = 2.0
+    losses(model, batch_of(3))
+    twin = copy.deepcopy(model)  # torch refuses to copy what holds a graph
+    assert all(len(results.mask_ious) == 0 for results in predict(twin, batch_of(3)))
+
+
 def test_a_copy_sees_its_own_features():
     model = fine_model()
     twin = copy.deepcopy(model)
