@@ -24,5 +24,8 @@ class MSAllMasksRoIHead(MSRoIHead):
 
     def _scoring_feats(self, forward: MaskForward) -> Tensor:
         roi_feats = super()._scoring_feats(forward)
-        pooled = F.adaptive_max_pool2d(forward.mask_logits.sigmoid(), roi_feats.shape[2:])
+        mask_logits = forward.mask_logits
+        if self.mask_iou_head.detach_mask:
+            mask_logits = mask_logits.detach()
+        pooled = F.adaptive_max_pool2d(mask_logits.sigmoid(), roi_feats.shape[2:])
         return torch.cat([roi_feats, pooled.to(roi_feats.dtype)], 1)

@@ -37,6 +37,14 @@ def test_learns_and_scores(sampler, count):
     assert all(len(results.mask_ious) == len(results) for results in predict(model, batch))
 
 
+@pytest.mark.parametrize('detach_mask', [False, True])
+def test_the_masks_gradient_can_be_kept_back(detach_mask):
+    model = all_masks_model(mask_iou_head=dict(detach_mask=detach_mask, **FEATURE_ONLY))
+    losses(model, batch_of(3))['loss_mask_iou'].backward()
+    weight = model.roi_head.mask_head.conv_logits.weight
+    assert (weight.grad is None) == detach_mask
+
+
 def test_one_mask_serves_all_classes_where_the_mask_head_has_one():
     model = all_masks_model(mask_head=dict(class_agnostic=True))
     assert model.roi_head.mask_iou_head.in_channels == 16 + 1
