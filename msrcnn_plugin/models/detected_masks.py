@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Callable, NamedTuple, Optional
 
 import torch
+import torch.nn.functional as F
 from mmdet.registry import TASK_UTILS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import InstanceList
@@ -103,7 +104,7 @@ class DetectionSampler:
         sample: DetDataSample,
     ) -> MaskIoUTarget:
         """Of an image's detections, whose emitted masks are ``mask_probs`` (N, M, M)."""
-        return detection_target(results, sample)
+        return detection_target(results.masks, results.labels, sample)
 
     def _draw(self, results: InstanceData) -> InstanceData:
         """``num`` of an image's detections, none of them twice, in their order."""
@@ -113,54 +114,55 @@ class DetectionSampler:
         return results[torch.multinomial(chances, self.num).sort().values]
 
 
-def detection_target(results: InstanceData, sample: DetDataSample) -> MaskIoUTarget:
+def detection_target(masks: Tensor, labels: Tensor, sample: DetDataSample) -> MaskIoUTarget:
     """Exact mask IoU of an image's detections.
 
     Args:
-        results: ``masks`` (N, H, W) bool and ``labels`` (N,).
+        masks: (N, H, W) bool.
+        labels: (N,), the class of each; or (K, 1), several to ask for each.
         sample: the image's ground truth, its masks of the same height and width.
 
     Returns:
-        ``iou`` (N,), 0 without a ground truth of the class. ``valid`` (N,), False for what
-        evaluation ignores: a detection without a match that lies mostly in a crowd of its class.
+        ``iou`` (N,) or (K, N), 0 without a ground truth of the class. ``valid``, as large, False
+        for what evaluation ignores: a detection without a match, mostly in a crowd of its class.
     """
-    iou, _ = best_truth(results, sample.gt_instances)
-    return MaskIoUTarget(iou, is_evaluated(iou, results, sample))
+    iou, _ = best_truth(masks, labels, sample.gt_instances)
+    return MaskIoUTarget(iou, is_evaluated(iou, masks, labels, sample))
 
 
-def best_truth(results: InstanceData, truth: InstanceData) -> tuple[Tensor, Tensor]:
+def best_truth(masks: Tensor, labels: Tensor, truth: InstanceData) -> tuple[Tensor, Tensor]:
     """The ground truth of its class that each of an image's detections fits best.
 
     Args:
-        results: ``masks`` (N, H, W) bool and ``labels`` (N,).
+        masks, labels: as `detection_target` takes them.
         truth: ``masks`` and ``labels`` of G instances.
 
     Returns:
         the exact mask IoU (N,), and which it is (N,) long; 0 and -1 where none is touched.
     """
-    iou = pairwise_mask_iou(results.masks, _pixels(truth, results.masks))
-    largest, place = _largest(iou * _same_class(results, truth))
+    iou = pairwise_mask_iou(masks, _pixels(truth, masks))
+    largest, place = _largest(iou * _same_class(labels, truth))
     return largest, torch.where(largest > 0, place, -1)
 
 
-def is_evaluated(iou: Tensor, results: InstanceData, sample: DetDataSample) -> Tensor:
+def is_evaluated(iou: Tensor, masks: Tensor, labels: Tensor, sample: DetDataSample) -> Tensor:
     """(N,) bool, False for detections that evaluation ignores: without a match, in a crowd.
 
     Args:
         iou: (N,) exact mask IoU of each with its best ground truth.
-        results, sample: as `detection_target` takes them.
+        masks, labels, sample: as `detection_target` takes them.
     """
-    masks, crowds = results.masks, sample.get('ignored_instances', InstanceData())
+    crowds = sample.get('ignored_instances', InstanceData())
     if 'masks' not in crowds:
         return torch.ones_like(iou, dtype=torch.bool)
     shared = mask_intersections(masks, _pixels(crowds, masks))
-    largest, _ = _largest(shared * _same_class(results, crowds))
+    largest, _ = _largest(shared * _same_class(labels, crowds))
     return (iou >= 0.5) | (largest <= 0.5 * mask_areas(masks))
 
 
-def _same_class(results: InstanceData, instances: InstanceData) -> Tensor:
-    """(N, G) bool."""
-    return results.labels[:, None] == instances.labels
+def _same_class(labels: Tensor, instances: InstanceData) -> Tensor:
+    """(N, G) bool, or (K, 1, G)."""
+    return labels[..., None] == instances.labels
 
 
 def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
@@ -172,8 +174,8 @@ def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
 
 
 def _largest(values: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) the largest of each row of (N, G), and its place; 0 and -1 for G = 0."""
-    largest, place = torch.cat([values.new_zeros(len(values), 1), values], 1).max(1)
+    """(..., N) the largest of each row of (..., N, G), and its place; 0 and -1 for G = 0."""
+    largest, place = F.pad(values, (1, 0)).max(-1)
     return largest, place - 1
 
 

@@ -28,12 +28,9 @@ class AllClassesSampler(DetectionSampler):
         sample: DetDataSample,
     ) -> MaskIoUTarget:
         num_classes = stages(roi_head.mask_iou_head)[-1].num_classes
-        iou = torch.zeros(len(results), num_classes, device=mask_probs.device)
-        valid = torch.ones_like(iou, dtype=torch.bool)
-        for label in _labels(sample):
-            as_if = InstanceData(masks=results.masks, labels=torch.full_like(results.labels, label))
-            iou[:, label], valid[:, label] = detection_target(as_if, sample)
-        return MaskIoUTarget(iou, valid)
+        classes = torch.arange(num_classes, device=mask_probs.device)[:, None]
+        iou, valid = detection_target(results.masks, classes, sample)
+        return MaskIoUTarget(iou.T, valid.T)
 
 
 @TASK_UTILS.register_module()
@@ -53,11 +50,3 @@ class PresentClassesSampler(AllClassesSampler):
         iou, valid = super()._target(roi_head, results, mask_probs, sample)
         predicted = F.one_hot(results.labels, iou.size(1)).bool()
         return MaskIoUTarget(iou, valid & (predicted | (iou > 0)))
-
-
-def _labels(sample: DetDataSample) -> list[int]:
-    """The classes of an image's objects and crowds."""
-    labels = sample.gt_instances.labels.tolist()
-    if 'ignored_instances' in sample:
-        labels += sample.ignored_instances.labels.tolist()
-    return sorted({*map(int, labels)})

@@ -24,13 +24,14 @@ class RoIGridSampler(DetectionSampler):
         mask_probs: Tensor,
         sample: DetDataSample,
     ) -> MaskIoUTarget:
-        exact, truth = best_truth(results, sample.gt_instances)
+        masks, labels = results.masks, results.labels
+        exact, truth = best_truth(masks, labels, sample.gt_instances)
         found = truth >= 0
         ground_truth = sample.gt_instances.masks.ground_truth(
             results.bboxes[found], truth[found], tuple(mask_probs.shape[1:])
         )
         on_grid = mask_iou_target(mask_probs[found], ground_truth)
-        iou, valid = torch.zeros_like(exact), is_evaluated(exact, results, sample)
+        iou, valid = torch.zeros_like(exact), is_evaluated(exact, masks, labels, sample)
         iou[found] = on_grid.iou
         valid[found] &= on_grid.valid
         return MaskIoUTarget(iou, valid)

@@ -1,8 +1,10 @@
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 
+from msrcnn_plugin.models import detected_masks
 from msrcnn_plugin.models.detected_masks import DetectionSampler
 from msrcnn_plugin.models.variants import AllClassesSampler, PresentClassesSampler
 
@@ -35,6 +37,13 @@ def test_of_all_classes_is_the_iou_with_the_best_object_of_each(sample, found):
     learned = target(AllClassesSampler, found, sample)
     assert learned.iou.tolist() == [[1, 0.5, 0], [1, 0.5, 0], [0, 0, 0]]
     assert learned.valid.all()
+
+
+def test_overlaps_are_counted_once_for_all_classes(sample, found, monkeypatch):
+    counted = Mock(wraps=detected_masks.pairwise_mask_iou)
+    monkeypatch.setattr(detected_masks, 'pairwise_mask_iou', counted)
+    target(AllClassesSampler, found, sample)
+    counted.assert_called_once()
 
 
 def test_present_are_the_predicted_class_and_those_that_the_mask_touches(sample, found):
