@@ -17,13 +17,15 @@ class AboveIoULoss(nn.Module):
     Args:
         min_iou: the paper's τ, in [0, 1).
         loss: config of the loss.
+        loss_weight: factor.
     """
 
-    def __init__(self, *, min_iou: float, loss: ConfigType) -> None:
+    def __init__(self, *, min_iou: float, loss: ConfigType, loss_weight: float = 1.0) -> None:
         super().__init__()
         if not 0 <= min_iou < 1:
             raise ValueError(f'AboveIoULoss: min_iou={min_iou}; give an IoU in [0, 1).')
         self.min_iou = min_iou
+        self.loss_weight = loss_weight
         self.loss = MODELS.build(loss)
         self.use_sigmoid = getattr(self.loss, 'use_sigmoid', False)
 
@@ -45,4 +47,5 @@ class AboveIoULoss(nn.Module):
         weight = torch.ones_like(target) if weight is None else weight
         weight = weight * (target > self.min_iou)
         # At least 1, as where all samples count: none left is a loss of 0.
-        return self.loss(pred, target, weight=weight, avg_factor=weight.sum().clamp(min=1))
+        avg_factor = weight.sum().clamp(min=1)
+        return self.loss_weight * self.loss(pred, target, weight=weight, avg_factor=avg_factor)

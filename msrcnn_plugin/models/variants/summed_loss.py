@@ -13,10 +13,12 @@ class SummedLoss(nn.Module):
 
     Args:
         losses: configs; all of losses of an IoU, or all of losses of its logit (``use_sigmoid``).
+        loss_weight: factor of the sum.
     """
 
-    def __init__(self, *, losses: Sequence[ConfigType]) -> None:
+    def __init__(self, *, losses: Sequence[ConfigType], loss_weight: float = 1.0) -> None:
         super().__init__()
+        self.loss_weight = loss_weight
         self.losses = nn.ModuleList([MODELS.build(cfg) for cfg in losses])
         kinds = {getattr(loss, 'use_sigmoid', False) for loss in self.losses}
         if len(kinds) != 1:
@@ -29,4 +31,4 @@ class SummedLoss(nn.Module):
 
     def forward(self, pred: Tensor, target: Tensor, **kwargs) -> Tensor:
         """As each of the losses is called: ``pred`` and ``target`` (R,)."""
-        return sum(loss(pred, target, **kwargs) for loss in self.losses)
+        return self.loss_weight * sum(loss(pred, target, **kwargs) for loss in self.losses)

@@ -21,6 +21,13 @@ def test_is_the_mean_over_what_lies_above(min_iou, expected):
     assert above(min_iou)(PRED, TARGET).item() == pytest.approx(expected)
 
 
+def test_its_weight_is_there_to_warm_up():
+    loss = above(0.7)
+    assert loss.loss_weight == 1
+    loss.loss_weight = 0.25
+    assert loss(PRED, TARGET).item() == pytest.approx(0.1)
+
+
 def test_what_did_not_count_does_not():
     weight = torch.tensor([1.0, 1.0, 1.0, 0.0])
     loss = above(0.3)(PRED, TARGET, weight=weight, avg_factor=torch.tensor(3.0))

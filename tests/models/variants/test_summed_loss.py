@@ -20,6 +20,13 @@ def test_is_the_sum():
     assert not summed(dict(type='MSELoss'), dict(type='L1Loss')).use_sigmoid
 
 
+def test_its_weight_is_there_to_warm_up():
+    loss = summed(dict(type='MSELoss'), dict(type='L1Loss'))
+    assert loss.loss_weight == 1
+    loss.loss_weight = 0.5
+    assert loss(torch.tensor([0.5]), torch.tensor([1.0])).item() == pytest.approx(0.375)
+
+
 def test_of_no_sample():
     given = dict(weight=torch.zeros(0), avg_factor=torch.tensor(1.0))
     assert summed(BCE, RANKING)(torch.zeros(0), torch.zeros(0), **given) == 0
