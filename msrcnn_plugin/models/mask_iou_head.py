@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType, OptMultiConfig
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
@@ -83,7 +83,8 @@ class MSMaskIoUHead(BaseModule):
 
         widths = [self._input_channels()] + [conv_out_channels] * num_convs
         strides = [1] * (num_convs - 1) + [2]
-        self.convs = nn.ModuleList(self._conv(*sizes) for sizes in zip(widths, widths[1:], strides))
+        # mmengine's, so that a layer of a variant can have init_weights of its own.
+        self.convs = ModuleList(self._conv(*sizes) for sizes in zip(widths, widths[1:], strides))
         height, width = (((s + 1) // 2 if num_convs else s) for s in self.roi_feat_size)
         flat = self._flat_size(widths[-1], height, width)
         widths = [flat] + [fc_out_channels] * num_fcs

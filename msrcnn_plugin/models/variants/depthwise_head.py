@@ -13,15 +13,14 @@ class DepthwiseMaskIoUHead(MSMaskIoUHead):
     """`MSMaskIoUHead` whose convolutions are depthwise separable: 3 x 3 in each channel, then 1 x 1
     across channels."""
 
-    def init_weights(self) -> None:
-        super().init_weights()
-        for conv in self.convs:
-            # A channel of these has 9 inputs. Kaiming's usual count, of outputs, takes them for 9
-            # times the channels, and nothing would be left of a feature after four.
-            kaiming_init(conv.depthwise_conv.conv, mode='fan_in', nonlinearity='linear')
-
     def _conv(self, in_channels: int, out_channels: int, stride: int) -> nn.Module:
         # Without activations: the head's follows.
-        return DepthwiseSeparableConvModule(
-            in_channels, out_channels, 3, stride=stride, padding=1, act_cfg=None
-        )
+        return _SeparableConv(in_channels, out_channels, 3, stride=stride, padding=1, act_cfg=None)
+
+
+class _SeparableConv(DepthwiseSeparableConvModule):
+    def init_weights(self) -> None:
+        """After the head's init_cfg, but before weights that it may name (``Pretrained``)."""
+        # A channel has 9 inputs. Kaiming's usual count, of outputs, takes them for 9 times the
+        # channels, and nothing would be left of a feature after four convolutions.
+        kaiming_init(self.depthwise_conv.conv, mode='fan_in', nonlinearity='linear')

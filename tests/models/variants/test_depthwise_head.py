@@ -25,6 +25,17 @@ def test_is_the_head_with_kernels_that_are_products():
     torch.testing.assert_close(depthwise(*given), whole(*given))
 
 
+def test_pretrained_weights_are_kept(tmp_path):
+    file = str(tmp_path / 'trained.pth')
+    trained = small_variant('DepthwiseMaskIoUHead')
+    torch.save(trained.state_dict(), file)
+    started = small_variant(
+        'DepthwiseMaskIoUHead', init_cfg=dict(type='Pretrained', checkpoint=file)
+    )
+    for name, weight in started.state_dict().items():
+        assert weight.equal(trained.state_dict()[name]), name
+
+
 def test_a_feature_keeps_its_size_through_the_first_weights():
     head = small_variant('DepthwiseMaskIoUHead', in_channels=63, num_convs=4, conv_out_channels=64)
     x = torch.randn(4, 64, 14, 14).relu()
