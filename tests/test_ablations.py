@@ -117,6 +117,7 @@ PROMISES = {
     'input_mask_only': dict(head='MaskOnlyMaskIoUHead'),
     'input_feature_only': dict(head='FeatureOnlyMaskIoUHead', roi_head='MSRoIHead'),
     'input_fine_feature': dict(head='MSMaskIoUHead', roi_head='MSFineFeatureRoIHead', side=28),
+    'input_sub_pixel': dict(head='SubPixelMaskIoUHead', roi_head='MSRoIHead', side=14),
     'classes_target': dict(head='MSMaskIoUHead', sampler='DetectionSampler', classes=4),
     'classes_all': dict(head='AllClassesMaskIoUHead', sampler='AllClassesSampler', classes=4),
     'classes_present': dict(head='AllClassesMaskIoUHead', sampler='PresentClassesSampler'),

@@ -35,6 +35,7 @@ runs = dict(
     input_fine_feature=dict(
         title='feature of 28 x 28', paper='input (d)', base='input_fine_feature.py'
     ),
+    input_sub_pixel=dict(title='mask as four channels', base='input_sub_pixel.py'),
     loss_l2=dict(title='L2, linear', base='loss_l2.py'),
     loss_sigmoid_l2=dict(title='L2, sigmoid', base='loss_sigmoid_l2.py'),
     loss_smooth_l1=dict(title='smooth L1, linear', base='loss_smooth_l1.py'),

@@ -105,12 +105,10 @@ class MSMaskIoUHead(BaseModule):
         """
         if self.detach_mask:
             mask_probs = mask_probs.detach()
-        # At M = 2 S this is the paper's 2 x 2 max-pool with stride 2.
-        pooled = F.adaptive_max_pool2d(mask_probs, self.roi_feat_size)
         # Channels last: the convolutions take five sixths of the time, forward and backward.
-        mask_channel = pooled.to(roi_feats.dtype)[..., None].movedim(3, 1)
+        mask = self._input_mask(mask_probs).to(roi_feats.dtype).movedim(3, 1)
         roi_feats = roi_feats.contiguous(memory_format=torch.channels_last)
-        x = self._input(roi_feats, mask_channel)
+        x = self._input(roi_feats, mask)
         for conv in self.convs:
             x = F.relu(conv(x), inplace=True)
         x = self._flatten(x)
@@ -166,9 +164,17 @@ class MSMaskIoUHead(BaseModule):
     def _input_channels(self) -> int:
         return self.in_channels + 1
 
-    def _input(self, roi_feats: Tensor, pooled_mask: Tensor) -> Tensor:
-        """(R, ``_input_channels``, S, S) of a feature (R, C, S, S) and a mask (R, 1, S, S)."""
-        return torch.cat([roi_feats, pooled_mask], 1)
+    def _input_mask(self, mask_probs: Tensor) -> Tensor:
+        """(R, S, S, channels) of masks (R, M, M)."""
+        # At M = 2 S this is the paper's 2 x 2 max-pool with stride 2.
+        return F.adaptive_max_pool2d(mask_probs, self.roi_feat_size)[..., None]
+
+    def _input(self, roi_feats: Tensor, mask: Tensor) -> Tensor:
+        """(R, ``_input_channels``, S, S) of a feature (R, C, S, S) and a mask (R, channels, S, S).
+
+        The mask's channels are those of ``_input_mask``.
+        """
+        return torch.cat([roi_feats, mask], 1)
 
     def _conv(self, in_channels: int, out_channels: int, stride: int) -> nn.Module:
         return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)

@@ -14,6 +14,7 @@ from .pairwise_ranking_loss import PairwiseRankingLoss
 from .pooled_head import PooledMaskIoUHead
 from .roi_grid_sampler import RoIGridSampler
 from .sigmoid_mse_loss import SigmoidMSELoss
+from .sub_pixel_head import SubPixelMaskIoUHead
 from .summed_loss import SummedLoss
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     'PresentClassesSampler',
     'RoIGridSampler',
     'SigmoidMSELoss',
+    'SubPixelMaskIoUHead',
     'SummedLoss',
 ]

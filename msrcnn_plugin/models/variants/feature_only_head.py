@@ -13,5 +13,5 @@ class FeatureOnlyMaskIoUHead(MSMaskIoUHead):
     def _input_channels(self) -> int:
         return self.in_channels
 
-    def _input(self, roi_feats: Tensor, pooled_mask: Tensor) -> Tensor:
+    def _input(self, roi_feats: Tensor, mask: Tensor) -> Tensor:
         return roi_feats

@@ -13,5 +13,5 @@ class MaskOnlyMaskIoUHead(MSMaskIoUHead):
     def _input_channels(self) -> int:
         return 1
 
-    def _input(self, roi_feats: Tensor, pooled_mask: Tensor) -> Tensor:
-        return pooled_mask
+    def _input(self, roi_feats: Tensor, mask: Tensor) -> Tensor:
+        return mask

@@ -13,5 +13,5 @@ class MultipliedMaskIoUHead(MSMaskIoUHead):
     def _input_channels(self) -> int:
         return self.in_channels
 
-    def _input(self, roi_feats: Tensor, pooled_mask: Tensor) -> Tensor:
-        return roi_feats * pooled_mask
+    def _input(self, roi_feats: Tensor, mask: Tensor) -> Tensor:
+        return roi_feats * mask

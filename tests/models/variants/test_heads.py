@@ -15,6 +15,7 @@ VARIANTS = [
     'MaskOnlyMaskIoUHead',
     'MultipliedMaskIoUHead',
     'PooledMaskIoUHead',
+    'SubPixelMaskIoUHead',
 ]
 BCE = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
 every_variant = pytest.mark.parametrize('name', VARIANTS)
