@@ -87,7 +87,7 @@ class _Crew:
 
     def _ended(self, work: Work, failure: str | None) -> None:
         run = work.run
-        if failure:
+        if failure is not None:
             self.failures[run.label] = f'{failure} (log: {run.log})'
             self._notify(Progress(run, 'failed', failure=self.failures[run.label]))
         elif work.stage == 'train':

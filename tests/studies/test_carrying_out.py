@@ -5,7 +5,14 @@ from multiprocessing import Pipe
 
 import pytest
 
-from msrcnn_plugin.studies import carry_out, prepare, read_records, read_study, records
+from msrcnn_plugin.studies import (
+    carry_out,
+    carrying_out,
+    prepare,
+    read_records,
+    read_study,
+    records,
+)
 from msrcnn_plugin.studies.carrying_out import do_next_stage
 from msrcnn_plugin.studies.training import newest_checkpoint
 
@@ -77,6 +84,18 @@ def test_a_run_that_fails_ends_no_other(tmp_path, no_children):
     assert 'log.txt' in failures['wrong, seed 0']
     assert [record['run'] for record in read_records(runs)] == ['right']
     assert {p.run.name: p.stage for p in seen} == dict(wrong='failed', right='done')
+
+
+def test_a_failure_without_a_word_is_not_begun_again(tmp_path, monkeypatch, no_children):
+    runs = prepared(write_study(tmp_path, 'plugin'), tmp_path / 'work')
+
+    def fail(*args):
+        if len(no_children) > 1:
+            pytest.fail('begun again')
+        raise OSError
+
+    monkeypatch.setattr(carrying_out, 'do_next_stage', fail)
+    assert list(carry_out(runs, provenance=PROVENANCE)) == ['plugin, seed 0']
 
 
 def test_where_nobody_listens_any_more_the_training_ends(tmp_path):
