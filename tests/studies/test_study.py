@@ -1,8 +1,10 @@
 """What a study file may say, and what is told of one that is wrong."""
 
+from unittest.mock import Mock
+
 import pytest
 
-from msrcnn_plugin.studies import read_study
+from msrcnn_plugin.studies import read_study, study
 
 from ..tiny_study import KINDS, write_study
 
@@ -51,6 +53,16 @@ def test_a_run_may_be_a_config_alone_and_another_have_the_studys_own(tmp_path):
     assert alone.cfg.model.roi_head.type == 'MSRoIHead'
     assert changed.cfg.model.roi_head.type == 'StandardRoIHead'
     assert changed.cfg.train_cfg.max_epochs == 5
+
+
+def test_a_config_is_read_once_for_all_seeds(tmp_path, monkeypatch):
+    read = Mock(wraps=study.read_config)
+    monkeypatch.setattr(study, 'read_config', read)
+    first, second = read_study(write_study(tmp_path, 'plugin', seeds=(1, 2)), tmp_path).runs
+    assert [call.args[0].name for call in read.call_args_list] == ['study.py', 'plugin.py']
+    assert first.cfg.randomness.seed == 1
+    assert second.cfg.randomness.seed == 2
+    assert first.cfg.model == second.cfg.model
 
 
 def test_each_seed_may_start_from_a_trunk_of_its_own(tmp_path):
