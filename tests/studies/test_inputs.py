@@ -139,7 +139,8 @@ def test_anew_starts_over_what_has_changed_alone(runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('part', 'trains_again'), [('evaluation', False), ('apis', True), ('studies', True)]
+    ('part', 'trains_again'),
+    [('evaluation', False), ('apis', True), ('studies', True), ('models', True)],
 )
 def test_changed_code_is_named_and_the_test_alone_repeated_where_that_will_do(
     runs, monkeypatch, part, trains_again
