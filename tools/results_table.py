@@ -119,7 +119,14 @@ def with_tables(text, files, folder):
 
     def filled(match):
         path = folder / match['file']
-        return f'{match[1]}\n{table(read(path), titles(path))}\n\n{match[3]}'
+        try:
+            shown = table(read(path), titles(path))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path} and its .runs.json do not fit each other ({type(error).__name__}: '
+                f'{error}): write both anew with tools/run_ablations.py --results'
+            ) from error
+        return f'{match[1]}\n{shown}\n\n{match[3]}'
 
     return BLOCK.sub(filled, text)
 

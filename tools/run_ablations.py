@@ -7,7 +7,6 @@ begun is refused, so that no table mixes them. msrcnn_plugin/studies/study.py sa
 """
 
 import argparse
-import json
 import shlex
 import sys
 from contextlib import contextmanager
@@ -61,7 +60,9 @@ def parse_args(argv=None):
         help='train and test these runs, NAME or NAME-SEED; the table has all that are done',
     )
     parser.add_argument(
-        '--anew', action='store_true', help='start over the runs whose inputs have changed'
+        '--anew',
+        action='store_true',
+        help='start over those of these runs whose inputs have changed',
     )
     parser.add_argument(
         '--json', type=Path, metavar='FILE', help='write every run, and mean and spread, there'
@@ -92,15 +93,20 @@ def planned(args):
     """The study as its file and the command line have it."""
     from mmengine.config import DictAction
 
-    from msrcnn_plugin.studies import read_study
+    from msrcnn_plugin.studies import read_study, results_and_runs
 
     options = argparse.ArgumentParser()
     options.add_argument('--cfg-options', nargs='*', action=DictAction)
-    changes = options.parse_args(['--cfg-options', *args.cfg_options]).cfg_options
+    try:
+        changes = options.parse_args(['--cfg-options', *args.cfg_options]).cfg_options
+    except AssertionError as error:  # of brackets
+        raise ValueError(f'--cfg-options {" ".join(args.cfg_options)}: {error}') from error
     work_dir = args.work_dir or Path('work_dirs', 'studies', args.study.stem)
     study = read_study(args.study, work_dir, changes)
     if args.results and not study.size:
         raise ValueError(f'--results needs a size, its key there: set size in {args.study}')
+    if args.results:
+        results_and_runs(args.results)  # what cannot be read is told before hours of training
     return study
 
 
@@ -112,7 +118,7 @@ def run(args, study, console):
     made_by = provenance(command, args.jobs)
     runs = chosen(study.runs, args.only)
     with only_call_in(study.folder):
-        prepare(runs, anew=args.anew)
+        prepare(runs, beside=study.runs, anew=args.anew)
         try:
             with display(study, console) as notify:
                 return carry_out(runs, provenance=made_by, jobs=args.jobs, notify=notify), 0
@@ -241,6 +247,7 @@ def gain_lines(records):
 
 def show(args, study, records, failures, console):
     """Table, intervals and JSON of what is done."""
+    from msrcnn_plugin.evaluation.whole_file import write_json
     from msrcnn_plugin.studies import spreads
 
     if records:
@@ -253,7 +260,7 @@ def show(args, study, records, failures, console):
             for run, found in spreads(records).items()
         }
         written = dict(study=study.name, title=study.title, runs=records, failed=failures)
-        args.json.write_text(json.dumps({**written, 'spreads': over_seeds}, indent=1) + '\n')
+        write_json(args.json, {**written, 'spreads': over_seeds})
 
 
 def write_results(args, study, records, console):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import Callable
 
 
@@ -15,10 +17,13 @@ def answer(
 ) -> None:
     """Act, and send what went wrong, in one line, or None; nothing where it is interrupted.
 
+    The process ends as soon as the one that started it has, however that ended.
+
     Args:
         log: gets what the action prints, and the traceback; a file that is there goes on.
         leave_terminal: stderr, where progress bars are, stays the terminal's if it is one.
     """
+    Thread(target=_end_with_parent, daemon=True).start()
     with open(log, 'a') as stream:
         os.dup2(stream.fileno(), sys.stdout.fileno())
         if not (leave_terminal and sys.stderr.isatty()):
@@ -31,12 +36,24 @@ def answer(
         # Its reader may look before this process ends.
         traceback.print_exc(file=sys.stdout)
         sys.stdout.flush()
-        known = isinstance(error, (OSError, ValueError))
-        connection.send(' '.join(f'{"" if known else type(error).__name__} {error}'.split()))
+        connection.send(in_one_line(error))
     else:
         connection.send(None)
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says, never nothing; with its type where that is not said to people."""
+    text = ' '.join(str(error).split())
+    known = isinstance(error, (OSError, ValueError)) and text
+    return text if known else f'{type(error).__name__} {text}'.rstrip()
 
 
 def silent_end(exit_code: int | None) -> str:
     """What is said of a process that ended without an answer."""
     return f'its process ended with status {exit_code}: was it out of memory?'
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    # Of the whole process: what it still does is for nobody, and its folder may be another's now.
+    os._exit(1)

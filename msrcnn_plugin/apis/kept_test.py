@@ -160,7 +160,7 @@ class KeptTest:
         finally:
             child.terminate()
             child.join()
-        if failure:
+        if failure is not None:
             raise ScoredTestError(f'{failure} (log: {shown_path(self.folder / LOG_NAME)})')
 
 
@@ -220,13 +220,22 @@ def data_inputs(dataset: Mapping[str, Any]) -> Any:
 
     Only those: where no folder is given, that of the images may be the one of everything.
     """
-    if not dataset.get('ann_file'):
-        return None
-    file = Path(dataset.get('data_root') or '', dataset['ann_file'])
+    files = data_files(dataset)
+    return files and digest_and_listing(*files)
+
+
+def data_files(dataset: Mapping[str, Any]) -> tuple[Path, Path] | None:
+    """Annotations of a data set, and the folder of its images; None where it names no file."""
+    root = Path(dataset.get('data_root') or '')
+    file = dataset.get('ann_file')
+    return (root / file, images_of(dataset) or root) if file else None
+
+
+def digest_and_listing(file: Path, folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
+    """Of an annotation file, and of the images in ``folder`` that it names."""
     if not file.is_file():
-        raise FileNotFoundError(f'the test set is read from {file}: no such file')
+        raise FileNotFoundError(f'a data set is read from {file}: no such file')
     names = (image.get('file_name') for image in read_annotations(file)['images'])
-    folder = images_of(dataset) or Path(dataset.get('data_root') or '')
     return digest_of_files([file]), listing(folder, sorted(filter(None, names)))
 
 

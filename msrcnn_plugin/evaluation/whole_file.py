@@ -27,6 +27,22 @@ def whole_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """What `write_json` wrote of a dict.
+
+    Raises:
+        ValueError: names the file, where it holds something else.
+        FileNotFoundError: it is not there.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f'{path} is no JSON ({error}): restore it, or delete it') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds no JSON object: restore it, or delete it')
+    return content
+
+
 def write_json(path: str | os.PathLike, content: Any) -> None:
     """``content`` as a `whole_file`, indented."""
     with whole_file(path) as stream:

@@ -5,7 +5,7 @@ from .inputs import ChangedInputsError, prepare
 from .lock import only_call_in
 from .records import provenance, read_records
 from .study import Study, StudyRun, read_study
-from .summary import Spread, add_to_results, spreads, summarised
+from .summary import Spread, add_to_results, results_and_runs, spreads, summarised
 
 __all__ = [
     'ChangedInputsError',
@@ -20,6 +20,7 @@ __all__ = [
     'provenance',
     'read_records',
     'read_study',
+    'results_and_runs',
     'spreads',
     'summarised',
 ]

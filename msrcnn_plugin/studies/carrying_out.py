@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Callable
 
 from ..apis.child_process import answer, silent_end
+from .inputs import require_unchanged
 from .records import score
 from .study import StudyRun
 from .training import train
@@ -34,7 +35,7 @@ def carry_out(
     jobs: int = 1,
     notify: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, str]:
-    """Train and test every run that is not done.
+    """Train and test every run that is not done, with the inputs that `prepare` noted.
 
     A run that fails ends no other. However this ends, no process is left.
 
@@ -87,7 +88,7 @@ class _Crew:
 
     def _ended(self, work: Work, failure: str | None) -> None:
         run = work.run
-        if failure:
+        if failure is not None:
             self.failures[run.label] = f'{failure} (log: {run.log})'
             self._notify(Progress(run, 'failed', failure=self.failures[run.label]))
         elif work.stage == 'train':
@@ -136,7 +137,8 @@ def _in_child(connection: Connection, run: StudyRun, provenance: Mapping[str, An
 
 def do_next_stage(connection: Connection, run: StudyRun, provenance: Mapping[str, Any]) -> None:
     """In this process. Where nobody listens any more, the next report ends the training."""
+    require_unchanged(run)
     if run.next_stage == 'train':
-        train(run, lambda *counts: connection.send(counts))
+        train(run, provenance, lambda *counts: connection.send(counts))
     else:
         score(run, provenance)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -12,16 +12,26 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..apis.kept_test import PACKAGE, annotation_file, device, digest_of_files
-from ..compat import HOST, installed_versions
-from ..evaluation.whole_file import write_json
+from ..apis.kept_test import (
+    LIBRARIES,
+    PACKAGE,
+    annotation_file,
+    base_datasets,
+    data_files,
+    device,
+    digest_and_listing,
+    digest_of_files,
+    imported_files,
+)
+from ..compat import HOST, distribution_versions, installed_versions
+from ..evaluation.whole_file import read_json, write_json
 from .study import StudyRun
 
 INPUTS_NAME = 'inputs.json'
 # Parts of the package that no figure of a run depends on.
-NO_FIGURES = ('checkpoints', 'doctor', 'studies', 'visualization')
+NO_FIGURES = ('checkpoints', 'doctor', 'visualization')
 # What the test alone depends on: when nothing else has changed, the training is kept.
-OF_THE_TEST = ('test_config', 'annotations.test', 'code.apis', 'code.evaluation')
+OF_THE_TEST = ('test_config', 'data.test', 'data.ground_truth', 'code.evaluation', 'modules.test')
 TEST_KEYS = ('test_cfg', 'test_dataloader', 'test_evaluator')
 MOST_NAMED = 4
 
@@ -30,42 +40,62 @@ class ChangedInputsError(ValueError):
     """Runs were begun with other inputs; the message names what has changed."""
 
 
-def prepare(runs: Sequence[StudyRun], *, anew: bool = False) -> None:
+def prepare(
+    runs: Sequence[StudyRun], *, beside: Sequence[StudyRun] = (), anew: bool = False
+) -> None:
     """Note the inputs of each run, and refuse runs that were begun with others.
 
     Args:
-        anew: start those over instead: training and test, or the test alone where it alone is
+        beside: runs that stand in the same table. Those that were begun are refused, too, where
+            their inputs have changed; nothing of theirs is written.
+        anew: start ``runs`` over instead: training and test, or the test alone where it alone is
             concerned. Everything of theirs is deleted.
 
     Raises:
         ChangedInputsError: before anything is written.
     """
-    current = {run.label: inputs(run) for run in runs}
-    changed = {run.label: _changes(run, current[run.label]) for run in runs}
-    if any(changed.values()) and not anew:
-        raise ChangedInputsError(_message(changed, len(runs)))
+    labels = {run.label for run in runs}
+    others = [run for run in beside if run.is_begun and run.label not in labels]
+    current = {run.label: inputs(run) for run in (*runs, *others)}
+    changed = {run.label: _changes(run, current[run.label]) for run in (*runs, *others)}
+    if any(changed[run.label] for run in (others if anew else (*runs, *others))):
+        raise ChangedInputsError(_message(changed))
     for run in runs:
         if changed[run.label]:
             _start_over(run, changed[run.label])
         write_json(run.folder / INPUTS_NAME, current[run.label])
 
 
+def require_unchanged(run: StudyRun) -> None:
+    """Compare what is there now with what `prepare` noted, as a study may take days.
+
+    Raises:
+        ChangedInputsError: as the run would not be that of the others' inputs.
+    """
+    changed = list(differences(read_json(run.folder / INPUTS_NAME), inputs(run)))
+    if changed:
+        raise ChangedInputsError(_message({run.label: changed}))
+
+
 def inputs(run: StudyRun) -> dict[str, Any]:
     """Everything that a figure of the run may depend on, fit for JSON."""
     config = {key: value for key, value in run.cfg.to_dict().items() if key not in TEST_KEYS}
-    start = run.cfg.get('load_from')
-    if start and not Path(start).is_file():
-        raise FileNotFoundError(f'{run.label} starts from {start}: no such checkpoint')
     found = dict(
         config=config,
         test_config=run.test_cfg.to_dict(),
-        start=digest_of_files([Path(start)]) if start else None,
-        annotations=dict(
-            train=_digest(training_annotations(run.cfg)),
-            test=_digest(annotation_file(run.test_cfg)),
+        start=_start(run),
+        data=dict(
+            train=data_digests(run.cfg, 'train_dataloader'),
+            test=data_digests(run.test_cfg, 'test_dataloader'),
+            ground_truth=_digest(annotation_file(run.test_cfg)),
         ),
         code=code_digests(),
+        modules=dict(
+            train=digest_of_files(imported_files(run.cfg)),
+            test=digest_of_files(imported_files(run.test_cfg)),
+        ),
         software={package.module: installed_versions(package) for package in HOST},
+        libraries=distribution_versions(LIBRARIES),
         device=device(),
     )
     # As it is read back: no tuples, text for what JSON does not know.
@@ -84,14 +114,13 @@ def code_digests() -> dict[str, str]:
     }
 
 
-def training_annotations(cfg: Config) -> Path:
-    """Of the training set, or of what it repeats."""
-    dataset = cfg.train_dataloader.dataset
-    while 'ann_file' not in dataset and 'dataset' in dataset:
-        dataset = dataset.dataset
-    if not dataset.get('ann_file'):
-        raise ValueError('the train_dataloader names no ann_file, which a run is known by')
-    return Path(os.path.join(dataset.get('data_root') or '', dataset.ann_file))
+def data_digests(cfg: Config, loader: str) -> list[str]:
+    """Of each data set that the loader combines: annotations, and the images that they name."""
+    files = map(data_files, base_datasets((cfg.get(loader) or {}).get('dataset') or {}))
+    found = [named and _data_digest(*named) for named in files]
+    if not all(found):
+        raise ValueError(f'the {loader} of a config names no ann_file, which a run is known by')
+    return found
 
 
 def differences(old: Any, new: Any, path: str = '') -> Iterator[str]:
@@ -114,26 +143,45 @@ def differences(old: Any, new: Any, path: str = '') -> Iterator[str]:
 
 
 @cache
+def _data_digest(file: Path, folder: Path) -> str:
+    return hashlib.sha256(json.dumps(digest_and_listing(file, folder)).encode()).hexdigest()
+
+
+@cache
 def _digest(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f'no annotation file at {path}')
     return digest_of_files([path])
 
 
+def _start(run: StudyRun) -> str | None:
+    """Digest of the checkpoint; what mmengine fetches from an address is known by the config's."""
+    start = run.cfg.get('load_from')
+    if not start or '://' in start:
+        return None
+    if not Path(start).is_file():
+        raise FileNotFoundError(f'{run.label} starts from {start}: no such checkpoint')
+    return digest_of_files([Path(start)])
+
+
 def _changes(run: StudyRun, current: Mapping[str, Any]) -> list[str]:
-    """Nothing for a run that was never begun."""
+    """Nothing for a run that was never begun; everything for one whose inputs are lost."""
+    if not run.is_begun:
+        return []
     file = run.folder / INPUTS_NAME
-    return list(differences(json.loads(file.read_text()), current)) if file.is_file() else []
+    return list(differences(read_json(file) if file.is_file() else {}, current))
 
 
 def _start_over(run: StudyRun, changed: Sequence[str]) -> None:
-    if all(f'{path}.'.startswith(tuple(f'{part}.' for part in OF_THE_TEST)) for path in changed):
-        run.record_file.unlink(missing_ok=True)
-    else:
+    # These first: where the rest is interrupted, nothing passes for finished.
+    run.record_file.unlink(missing_ok=True)
+    of_the_test = tuple(f'{part}.' for part in OF_THE_TEST)
+    if not all(f'{path}.'.startswith(of_the_test) for path in changed):
+        run.trained_file.unlink(missing_ok=True)
         shutil.rmtree(run.folder)
 
 
-def _message(changed: Mapping[str, Sequence[str]], count: int) -> str:
+def _message(changed: Mapping[str, Sequence[str]]) -> str:
     affected = {label: paths for label, paths in changed.items() if paths}
     by_paths: dict[str, list[str]] = {}
     for label, paths in affected.items():
@@ -141,7 +189,7 @@ def _message(changed: Mapping[str, Sequence[str]], count: int) -> str:
         by_paths.setdefault(', '.join(paths[:MOST_NAMED]) + more, []).append(label)
     named = '; '.join(f'{paths} ({" / ".join(labels)})' for paths, labels in by_paths.items())
     return (
-        f'{len(affected)} of {count} runs were begun with other inputs, and their results do not '
-        f'compare with new ones. Changed: {named}. --anew starts these runs over, another '
-        '--work-dir keeps them'
+        f'{len(affected)} of {len(changed)} runs were begun with other inputs, and their results '
+        f'do not compare with new ones. Changed: {named}. --anew starts those over that are to run '
+        'now, another --work-dir keeps them'
     )

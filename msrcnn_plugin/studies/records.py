@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -14,14 +13,14 @@ from ..apis import KeptTest, ScoredTest, keep_outcome
 from ..apis.kept_test import PACKAGE, device
 from ..compat import HOST, installed_versions
 from ..evaluation import bootstrap_gain
-from ..evaluation.whole_file import write_json
+from ..evaluation.whole_file import read_json, write_json
 from .inputs import INPUTS_NAME
 from .study import StudyRun
 
 
 def score(run: StudyRun, provenance: Mapping[str, Any]) -> None:
     """Test the trained weights and write the record, after which the run is done."""
-    trained = json.loads(run.trained_file.read_text())
+    trained = read_json(run.trained_file)
     config = run.folder / 'test_config.py'
     run.test_cfg.dump(config)
     test = KeptTest.of(config, run.train_folder / trained['checkpoint'], run.folder / 'test')
@@ -36,7 +35,8 @@ def score(run: StudyRun, provenance: Mapping[str, Any]) -> None:
         figures=_for_json({**figures_of_test(found), **trained['figures']}),
         gain=_for_json(mask_score_gain(found)),
         inputs=hashlib.sha256((run.folder / INPUTS_NAME).read_bytes()).hexdigest(),
-        **provenance,
+        training=trained['provenance'],
+        **provenance,  # of the test
     )
     # Last: with it the run is done.
     write_json(run.record_file, record)
@@ -50,16 +50,19 @@ def figures_of_test(found: ScoredTest) -> dict[str, float]:
 
 
 def mask_score_gain(found: ScoredTest) -> dict[str, float]:
-    """Mask AP by mask score minus by class score, with its 95 % interval; empty without a head."""
+    """Mask AP by mask score minus by class score, with its 95 % interval.
+
+    Empty without a head, and where the one has been written over the other.
+    """
     pairs = found.result.pairs
-    if pairs.predicted_iou is None:
+    if pairs.predicted_iou is None or found.writes_mask_scores:
         return {}
     return asdict(bootstrap_gain(pairs, pairs.mask_score, pairs.box_score))
 
 
 def read_records(runs: Iterable[StudyRun]) -> list[dict[str, Any]]:
     """Of the runs that are done, in the order of the runs."""
-    return [json.loads(run.record_file.read_text()) for run in runs if run.record_file.is_file()]
+    return [read_json(run.record_file) for run in runs if run.record_file.is_file()]
 
 
 def provenance(command: str, jobs: int) -> dict[str, Any]:

@@ -13,7 +13,11 @@ A study is a small config of its own::
     )
 
 ``changes`` are what ``--cfg-options`` takes. ``test`` names another config that the trained weights
-are tested with, for a model that writes one score over another.
+are tested with, without the changes, for a model that writes one score over another.
+
+A killed training resumes at the checkpoint that its config's CheckpointHook last kept. With
+``max_keep_ckpts=1`` there is none for a moment, as mmengine deletes the old one before it writes
+the new: killed just then, the training begins again.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from mmengine.config import Config
 from ..apis.scored_test import read_config
 from ..data_root import DataRootRunner, require_data, with_data_root
 
+TEXTS = {'title', 'paper', 'base', 'test', 'load_from', 'size'}
 STUDY_KEYS = {'title', 'base', 'seeds', 'load_from', 'runs', 'size'}
 RUN_KEYS = {'title', 'paper', 'base', 'changes', 'test'}
 # What training does without: the test comes after it, once, in a process of its own.
@@ -64,6 +69,13 @@ class StudyRun:
     def next_stage(self) -> str:
         """'train' until the training is finished, then 'test'."""
         return 'test' if self.trained_file.is_file() else 'train'
+
+    @property
+    def is_begun(self) -> bool:
+        """Anything of its training or its test is there."""
+        return any(
+            path.exists() for path in (self.train_folder, self.trained_file, self.record_file)
+        )
 
     @property
     def record_file(self) -> Path:
@@ -104,21 +116,27 @@ def read_study(
     _check_keys(content, STUDY_KEYS, f'the study {path}')
     seeds, runs = content.get('seeds', [0]), content.get('runs')
     _check_runs(path, seeds, runs)
-    beside = Path(path).resolve().parent
+    beside, folder = Path(path).resolve().parent, Path(work_dir).resolve()
+    entries = {name: _entry(path, name, given, content) for name, given in runs.items()}
+    # Once for all seeds: to read a config takes up to a second.
+    configs = {name: _configs(entry, beside, cfg_options) for name, entry in entries.items()}
     made = [
-        _run(name, _entry(path, name, given, content), seed, beside, Path(work_dir), cfg_options)
+        _run(name, entry, *configs[name], seed, folder)
         for seed in seeds
-        for name, given in runs.items()
+        for name, entry in entries.items()
     ]
     name = Path(path).stem
-    title, size = content.get('title', name), content.get('size')
-    return Study(name, title, size, Path(work_dir).resolve(), tuple(made))
+    title, size = content.get('title') or name, content.get('size')
+    return Study(name, title, size, folder, tuple(made))
 
 
 def _check_keys(given: Mapping, known: set[str], what: str) -> None:
     unknown = sorted(set(given) - known)
     if unknown:
         raise ValueError(f'{what} has {", ".join(unknown)}, expected some of {sorted(known)}')
+    for key in TEXTS.intersection(given):
+        if not isinstance(given[key], (str, type(None))):
+            raise ValueError(f'{what} has {key}={given[key]!r}: give a string')
 
 
 def _check_runs(path: str | os.PathLike, seeds: Any, runs: Any) -> None:
@@ -131,41 +149,52 @@ def _check_runs(path: str | os.PathLike, seeds: Any, runs: Any) -> None:
 
 def _entry(path: str | os.PathLike, name: str, given: Any, study: Mapping) -> dict:
     """A run as the file has it, with what it takes from the study."""
-    entry = {'base': given} if isinstance(given, str) else dict(given)
     what = f'run {name} of {path}'
+    entry = {'base': given} if isinstance(given, str) else given
+    if not isinstance(entry, Mapping) or not isinstance(entry.get('changes', {}), Mapping):
+        raise ValueError(f'{what} is {given!r}: give a config, or dict(base=..., changes={{...}})')
     _check_keys(entry, RUN_KEYS, what)
     shared = {key: study[key] for key in ('base', 'load_from') if key in study}
-    entry = {'title': name, **shared, **entry}
-    if 'base' not in entry:
+    entry = {**shared, **entry}
+    if not entry.get('base'):
         raise ValueError(f'{what} has no config: give it, or the study, base=PATH')
     return entry
 
 
-def _run(
-    name: str,
-    entry: Mapping[str, Any],
-    seed: int,
-    beside: Path,
-    work_dir: Path,
-    cfg_options: Mapping[str, Any] | None,
-) -> StudyRun:
+def _configs(
+    entry: Mapping[str, Any], beside: Path, cfg_options: Mapping[str, Any] | None
+) -> tuple[Config, Config]:
+    """Of training and test, before any seed."""
     cfg = read_config(beside / entry['base'])
-    test_cfg = read_config(beside / entry['test']) if 'test' in entry else cfg
-    cfg.merge_from_dict(dict(entry.get('changes', {})))
-    cfg, test_cfg = (_with_options(each, cfg_options) for each in (cfg, test_cfg))
+    _merge(cfg, entry.get('changes'), entry['base'])
+    test_cfg = read_config(beside / entry['test']) if entry.get('test') else cfg
+    return tuple(_with_options(each, cfg_options, entry['base']) for each in (cfg, test_cfg))
+
+
+def _run(
+    name: str, entry: Mapping[str, Any], cfg: Config, test_cfg: Config, seed: int, folder: Path
+) -> StudyRun:
+    cfg = Config(cfg.to_dict())
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     if entry.get('load_from'):
-        cfg.load_from = entry['load_from'].format(seed=seed)
+        cfg.load_from = entry['load_from'].replace('{seed}', str(seed))
     for key in VALIDATION:
         cfg[key] = None
-    folder = work_dir.resolve() / f'{name}-{seed}'
-    return StudyRun(name, seed, entry['title'], entry.get('paper'), cfg, test_cfg, folder)
+    title, paper = entry.get('title') or name, entry.get('paper')
+    return StudyRun(name, seed, title, paper, cfg, test_cfg, folder / f'{name}-{seed}')
 
 
-def _with_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> Config:
+def _with_options(cfg: Config, cfg_options: Mapping[str, Any] | None, base: str) -> Config:
     cfg = Config(cfg.to_dict())
-    cfg.merge_from_dict(dict(cfg_options or {}))
+    _merge(cfg, cfg_options, base)
     if cfg.get('runner_type') == DataRootRunner.__name__:
         cfg = with_data_root(cfg)
     require_data(cfg)
     return cfg
+
+
+def _merge(cfg: Config, changes: Mapping[str, Any] | None, base: str) -> None:
+    try:
+        cfg.merge_from_dict(dict(changes or {}))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f'{base} cannot be changed by {dict(changes)}: {error}') from error

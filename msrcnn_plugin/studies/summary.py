@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.whole_file import write_json
+from ..evaluation.whole_file import read_json, write_json
 
 # Of the figures of a run, those that a results file has. AP as fractions.
 SUMMARISED = (
@@ -25,6 +24,8 @@ SUMMARISED = (
     'cls_score_ece',
     'seconds_per_iter',
 )
+# What depends on how many trainings share the machine.
+TIMES = ('seconds_per_iter',)
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,18 @@ class Spread:
 
 
 def spreads(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Spread]]:
-    """By run, then by figure; the gain with the others. What a model has not is left out."""
+    """By run, then by figure; the gain with the others. What a model has not is left out.
+
+    So is the time of an iteration where not all trainings shared the machine with as many others.
+    """
+    records = list(records)
+    left_out = TIMES if len(set(map(_jobs, records))) > 1 else ()
     values: dict[str, dict[str, list[float]]] = {}
     for record in records:
         gain = {'gain': record['gain']['gain']} if record['gain'] else {}
         of_run = values.setdefault(record['run'], {})
         for figure, value in {**record['figures'], **gain}.items():
-            if value is not None:
+            if value is not None and figure not in left_out:
                 of_run.setdefault(figure, []).append(value)
     return {
         run: {figure: Spread.of(found) for figure, found in of_run.items()}
@@ -82,8 +88,23 @@ def add_to_results(path: Path, size: str, records: Sequence[Mapping[str, Any]]) 
     Returns:
         the path of the records.
     """
-    runs_path = path.with_suffix('.runs.json')
-    for file, content in ((runs_path, list(records)), (path, summarised(records))):
-        kept = json.loads(file.read_text()) if file.is_file() else {}
-        write_json(file, {**kept, size: content})
-    return runs_path
+    kept = results_and_runs(path)
+    for (file, sizes), content in zip(kept.items(), (list(records), summarised(records))):
+        write_json(file, {**sizes, size: content})
+    return runs_file(path)
+
+
+def results_and_runs(path: Path) -> dict[Path, dict[str, Any]]:
+    """What the file of the records and the results file hold; nothing where they are not yet."""
+    files = (runs_file(path), path)
+    return {file: read_json(file) if file.is_file() else {} for file in files}
+
+
+def runs_file(path: Path) -> Path:
+    """Of the records, beside a results file."""
+    return path.with_suffix('.runs.json')
+
+
+def _jobs(record: Mapping[str, Any]) -> int | None:
+    """Of its training; of all of it where the record does not tell them apart."""
+    return record.get('training', record).get('jobs')

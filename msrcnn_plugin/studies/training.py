@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
 
@@ -38,8 +40,32 @@ class ReportHook(Hook):
             self._report(runner.iter + 1, runner.max_iters)
 
 
-def train(run: StudyRun, report: Callable[[int, int], None]) -> None:
-    """Train to the end, from the last checkpoint if there is one, and note what it cost."""
+class PeakMemoryHook(Hook):
+    """``peak``: most bytes held, of the GPU where one is used; NaN before the first iteration.
+
+    Asked at every iteration, as the logger, BELOW_NORMAL, has CUDA count anew whenever it logs.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self) -> None:
+        self.peak = math.nan
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        on_gpu = next(runner.model.parameters()).is_cuda
+        held = torch.cuda.max_memory_allocated() if on_gpu else peak_resident_bytes()
+        self.peak = max(float(held), self.peak)  # a NaN last is passed over
+
+
+def train(run: StudyRun, provenance: Mapping[str, Any], report: Callable[[int, int], None]) -> None:
+    """Train to the end, from the last checkpoint if there is one, and note what it cost.
+
+    Args:
+        provenance: what made it, to be noted, too.
+        report: gets how many iterations are done, and of how many.
+    """
     cfg = Config(run.cfg.to_dict())
     cfg.work_dir = str(run.train_folder)
     checkpoint = newest_checkpoint(run.train_folder)
@@ -48,25 +74,22 @@ def train(run: StudyRun, report: Callable[[int, int], None]) -> None:
     # In a new process: what reading the config's file imported is not there.
     import_modules_from_strings(**cfg.get('custom_imports', dict(imports=None)))
     runner = build_runner(cfg)
-    runner.register_hook(ReportHook(report))
+    memory = PeakMemoryHook()
+    for hook in (memory, ReportHook(report)):
+        runner.register_hook(hook)
     runner.train()
     checkpoint = newest_checkpoint(run.train_folder)
     if checkpoint is None:
         raise ValueError('the training left no checkpoint: its config needs a CheckpointHook')
-    trained = dict(checkpoint=checkpoint.name, figures=training_costs(runner))
+    figures = dict(seconds_per_iter=seconds_per_iter(runner), peak_memory=memory.peak)
+    trained = dict(checkpoint=checkpoint.name, figures=figures, provenance=provenance)
     write_json(run.trained_file, trained)
 
 
-def training_costs(runner: Runner) -> dict[str, float]:
-    """Median seconds of an iteration, data included; most bytes held, of the GPU where one is used.
-
-    Of a resumed training the memory is that of its last process.
-    """
+def seconds_per_iter(runner: Runner) -> float:
+    """Median over the training, data included."""
     # The median: an epoch's first iteration waits for the data loader to start.
-    seconds = np.median(runner.message_hub.get_scalar('train/time').data[0])
-    on_gpu = next(runner.model.parameters()).is_cuda
-    peak = torch.cuda.max_memory_allocated() if on_gpu else peak_resident_bytes()
-    return dict(seconds_per_iter=float(seconds), peak_memory=float(peak))
+    return float(np.median(runner.message_hub.get_scalar('train/time').data[0]))
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

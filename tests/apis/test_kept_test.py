@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -195,6 +196,14 @@ def test_a_child_that_dies(files, tmp_path):
     test = KeptTest.of(*files, tmp_path, {'fatal': Fatal()})
     with pytest.raises(ScoredTestError, match='ended with status 9: was it out of memory'):
         test.run()
+
+
+def test_a_failure_without_a_word_is_one(files, tmp_path, monkeypatch):
+    context = Mock()
+    context.Pipe.return_value = (Mock(recv=Mock(return_value='')), Mock())
+    monkeypatch.setattr(kept_test.multiprocessing, 'get_context', lambda method: context)
+    with pytest.raises(ScoredTestError, match=r'log\.txt'):
+        KeptTest.of(*files, tmp_path).run()
 
 
 @pytest.mark.parametrize(

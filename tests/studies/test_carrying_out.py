@@ -1,13 +1,25 @@
 """Trainings and tests of tiny runs: their records, and what happens when something stops them."""
 
 import json
+import math
 from multiprocessing import Pipe
+from unittest.mock import Mock
 
 import pytest
+import torch
+from mmengine.hooks import LoggerHook
+from mmengine.runner import get_priority
 
-from msrcnn_plugin.studies import carry_out, prepare, read_records, read_study, records
+from msrcnn_plugin.studies import (
+    carry_out,
+    carrying_out,
+    prepare,
+    read_records,
+    read_study,
+    records,
+)
 from msrcnn_plugin.studies.carrying_out import do_next_stage
-from msrcnn_plugin.studies.training import newest_checkpoint
+from msrcnn_plugin.studies.training import PeakMemoryHook, newest_checkpoint
 
 from ..tiny_study import KINDS, stops_once, write_study
 
@@ -61,9 +73,10 @@ def test_interrupted_it_goes_on_at_the_last_checkpoint(tmp_path, no_children):
     assert json.loads(run.trained_file.read_text())['checkpoint'] == 'epoch_2.pth'
     # A test that is lost is done again, from the same weights.
     (before,) = read_records(runs)
+    assert before['training'] == PROVENANCE
     run.record_file.unlink()
-    assert carry_out(runs, provenance=PROVENANCE) == {}
-    assert read_records(runs) == [before]
+    assert carry_out(runs, provenance={**PROVENANCE, 'commit': 'def'}) == {}
+    assert read_records(runs) == [{**before, 'commit': 'def'}]
     assert notes.read_text() == '011'
 
 
@@ -79,6 +92,28 @@ def test_a_run_that_fails_ends_no_other(tmp_path, no_children):
     assert {p.run.name: p.stage for p in seen} == dict(wrong='failed', right='done')
 
 
+def test_a_failure_without_a_word_is_not_begun_again(tmp_path, monkeypatch, no_children):
+    runs = prepared(write_study(tmp_path, 'plugin'), tmp_path / 'work')
+
+    def fail(*args):
+        if len(no_children) > 1:
+            pytest.fail('begun again')
+        raise OSError
+
+    monkeypatch.setattr(carrying_out, 'do_next_stage', fail)
+    assert list(carry_out(runs, provenance=PROVENANCE)) == ['plugin, seed 0']
+
+
+def test_a_run_whose_inputs_changed_while_others_ran_fails(tmp_path, no_children):
+    (run,) = runs = prepared(write_study(tmp_path, 'plugin'), tmp_path / 'work')
+    noted = json.loads((run.folder / 'inputs.json').read_text())
+    noted['code']['models'] = 'of an hour ago'
+    (run.folder / 'inputs.json').write_text(json.dumps(noted))
+    (failure,) = carry_out(runs, provenance=PROVENANCE).values()
+    assert 'Changed: code.models (plugin, seed 0)' in failure
+    assert not run.is_begun
+
+
 def test_where_nobody_listens_any_more_the_training_ends(tmp_path):
     (run,) = prepared(write_study(tmp_path, 'mask_rcnn'), tmp_path / 'work')
     here, there = Pipe(duplex=False)
@@ -86,6 +121,24 @@ def test_where_nobody_listens_any_more_the_training_ends(tmp_path):
     with pytest.raises(BrokenPipeError):
         do_next_stage(there, run, PROVENANCE)
     assert not run.trained_file.exists()
+
+
+def test_the_peak_of_memory_is_that_of_all_iterations(monkeypatch):
+    # mmengine's logger has CUDA count anew.
+    counted = iter([2.0, 5.0, 3.0])
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda: next(counted))
+    runner = Mock()
+    runner.model.parameters = lambda: iter([Mock(is_cuda=True)])
+    hook = PeakMemoryHook()
+    assert math.isnan(hook.peak)
+    for place in range(3):
+        hook.after_train_iter(runner, place)
+    assert hook.peak == 5.0
+    assert get_priority(hook.priority) < get_priority(LoggerHook.priority)
+
+
+def test_scores_that_replaced_the_class_scores_have_no_gain_over_them():
+    assert records.mask_score_gain(Mock(writes_mask_scores=True)) == {}
 
 
 def test_the_newest_checkpoint_is_found_after_a_move(tmp_path):

@@ -1,8 +1,10 @@
 """What a study file may say, and what is told of one that is wrong."""
 
+from unittest.mock import Mock
+
 import pytest
 
-from msrcnn_plugin.studies import read_study
+from msrcnn_plugin.studies import read_study, study
 
 from ..tiny_study import KINDS, write_study
 
@@ -53,10 +55,22 @@ def test_a_run_may_be_a_config_alone_and_another_have_the_studys_own(tmp_path):
     assert changed.cfg.train_cfg.max_epochs == 5
 
 
+def test_a_config_is_read_once_for_all_seeds(tmp_path, monkeypatch):
+    read = Mock(wraps=study.read_config)
+    monkeypatch.setattr(study, 'read_config', read)
+    first, second = read_study(write_study(tmp_path, 'plugin', seeds=(1, 2)), tmp_path).runs
+    assert [call.args[0].name for call in read.call_args_list] == ['study.py', 'plugin.py']
+    assert first.cfg.randomness.seed == 1
+    assert second.cfg.randomness.seed == 2
+    assert first.cfg.model == second.cfg.model
+
+
 def test_each_seed_may_start_from_a_trunk_of_its_own(tmp_path):
     path = write_study(tmp_path, 'plugin', seeds=(1, 2), load_from='trunk_{seed}.pth')
     study = read_study(path, tmp_path)
     assert [run.cfg.load_from for run in study.runs] == ['trunk_1.pth', 'trunk_2.pth']
+    path = write_study(tmp_path, 'plugin', load_from='{name}_{seed}.pth')
+    assert read_study(path, tmp_path).runs[0].cfg.load_from == '{name}_0.pth'
 
 
 @pytest.mark.parametrize(
@@ -70,6 +84,14 @@ def test_each_seed_may_start_from_a_trunk_of_its_own(tmp_path):
         (dict(epochs=3), r'has epochs, expected some of'),
         (dict(runs=dict(a=dict(config='plugin.py'))), 'run a of .*has config, expected some of'),
         (dict(runs=dict(a=dict(title='a'))), 'run a of .* has no config'),
+        (dict(runs=dict(a=3)), r'run a of .* is 3: give a config'),
+        (dict(runs=dict(a=dict(changes=3))), r'run a of .* give a config, or dict\(base'),
+        (dict(base=3), r'study\.py has base=3: give a string'),
+        (dict(runs=dict(a=dict(base=3))), 'run a of .* has base=3: give a string'),
+        (
+            dict(runs=dict(a=dict(base='plugin.py', changes={'train_cfg.max_epochs.x': 1}))),
+            r'plugin\.py cannot be changed by .*max_epochs',
+        ),
     ],
 )
 def test_a_study_that_is_wrong(tmp_path, changes, words):

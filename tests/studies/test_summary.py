@@ -32,6 +32,17 @@ def test_spreads_by_hand():
     assert 'gain' not in found['mask_rcnn']
 
 
+def test_times_of_trainings_beside_more_or_fewer_others_are_no_mean():
+    alone, tested_alone, beside = (
+        {**record('plugin', seed, bbox_mAP=0.5, seconds_per_iter=1.0), **made}
+        for seed, made in enumerate(
+            [dict(jobs=1), dict(jobs=2, training=dict(jobs=1)), dict(jobs=1, training=dict(jobs=2))]
+        )
+    )
+    assert spreads([alone, tested_alone])['plugin']['seconds_per_iter'].seeds == 2
+    assert list(spreads([alone, beside])['plugin']) == ['bbox_mAP']
+
+
 def test_no_records():
     assert spreads([]) == summarised([]) == {}
 
@@ -53,3 +64,12 @@ def test_sizes_stand_side_by_side_and_a_second_call_replaces_its_own(tmp_path):
     assert results['gpu'] == results['cpu'] == json.loads(json.dumps(summarised(RECORDS)))
     assert runs['cpu'] == runs['gpu'] == RECORDS
     assert runs_path.name == 'results.runs.json'
+
+
+@pytest.mark.parametrize('name', ['results.json', 'results.runs.json'])
+@pytest.mark.parametrize('text', ['{', '[]'])
+def test_a_broken_file_is_told_by_its_name_and_nothing_is_written(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=f'{name} .*: restore it, or delete it'):
+        add_to_results(tmp_path / 'results.json', 'cpu', RECORDS)
+    assert [file.name for file in tmp_path.iterdir()] == [name]

@@ -115,6 +115,14 @@ def test_broken_results_are_told_in_one_line(readme, run):
     assert 'results.json is no JSON' in shown
 
 
+@pytest.mark.parametrize('runs', ['{}', '{"cpu": []}', '[]'])
+def test_records_of_other_results_are_told_in_one_line(readme, run, runs):
+    (readme.parent / NUCLEI).with_suffix('.runs.json').write_text(runs)
+    status, shown = run('--check')
+    assert (status, len(shown.splitlines())) == (2, 1)
+    assert 'results.json and its .runs.json do not fit each other' in shown
+
+
 def test_make_has_both():
     makefile = (Path(results_table.REPOSITORY) / 'Makefile').read_text()
     assert re.search(r'^lint:.*?results_table\.py --check$', makefile, re.MULTILINE | re.DOTALL)

@@ -15,7 +15,7 @@ def run(tmp_path, capsys):
     """Exit status, what was written as JSON, and what was printed."""
 
     def run(study, *options):
-        file = tmp_path / 'out.json'
+        file = tmp_path / 'new' / 'out.json'
         file.unlink(missing_ok=True)
         words = [study, '--work-dir', tmp_path / 'work', '--json', file, *options]
         capsys.readouterr()
@@ -51,7 +51,7 @@ def test_table_json_and_results_of_two_seeds(tmp_path, run, no_children):
     assert all(record['command'].startswith('python tools/run_ablations.py') for record in runs)
 
 
-def test_killed_it_fails_alone_and_goes_on_later(tmp_path, run):
+def test_killed_it_fails_alone_and_goes_on_later(tmp_path, run, request):
     notes = tmp_path / 'epochs'
     runs = dict(
         killed=dict(base='plugin.py', changes=stops_once(notes, 'kill')), other='mask_rcnn.py'
@@ -63,6 +63,7 @@ def test_killed_it_fails_alone_and_goes_on_later(tmp_path, run):
     assert 'status -9' in shown
     assert [record['run'] for record in written['runs']] == ['other']
     assert not (tmp_path / 'results.json').exists()
+    request.getfixturevalue('no_children')  # enough have been started
     status, written, _ = run(study)
     assert status == 0
     assert notes.read_text() == '011'
@@ -83,7 +84,13 @@ def test_interrupted_it_shows_what_it_has(tmp_path, run, no_children):
 def test_results_of_another_config_are_not_mixed_in(tmp_path, run, no_children):
     study = write_study(tmp_path, 'plugin')
     assert run(study)[0] == 0
+    # Nor by the runs of the same table that are not to run.
+    two = write_study(tmp_path, 'mask_rcnn', 'plugin')
     other = as_options({'optim_wrapper.optimizer.momentum': 0.5})
+    status, written, shown = run(two, '--only', 'mask_rcnn', '--anew', *other)
+    assert (status, written) == (2, None)
+    assert 'config.optim_wrapper.optimizer.momentum' in shown
+    study = write_study(tmp_path, 'plugin')
     status, written, shown = run(study, *other)
     assert status == 2
     assert written is None
@@ -143,6 +150,25 @@ def test_a_study_that_is_wrong_is_told_in_one_line(tmp_path, run):
     status, _, shown = run(study, '--results', tmp_path / 'results.json')
     assert status == 2
     assert 'set size' in shown
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        (['--cfg-options', 'a=(1,2]'], '--cfg-options a=(1,2]: '),
+        (['--cfg-options', 'train_dataloader=None'], 'train_dataloader of a config names no ann_f'),
+        (['--results', 'BROKEN'], 'broken.json is no JSON'),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_trained(
+    tmp_path, run, no_children, options, expected
+):
+    (tmp_path / 'broken.json').write_text('{')
+    words = [str(tmp_path / 'broken.json') if word == 'BROKEN' else word for word in options]
+    status, written, shown = run(write_study(tmp_path, 'plugin'), *words)
+    assert (status, written, no_children) == (2, None, [])
+    assert expected in shown
+    assert len(shown.splitlines()) == 1
 
 
 def test_bars_on_a_terminal(tmp_path):
