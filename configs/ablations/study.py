@@ -7,7 +7,7 @@ seeds = [0]
 load_from = 'work_dirs/studies/study_cpu/mask_rcnn-{seed}/train/epoch_8.pth'
 runs = dict(
     detections=dict(
-        title='our recipe: 64 detections, image IoU, cross-entropy', base='detections.py'
+        title='our recipe: 32 detections, image IoU, cross-entropy', base='detections.py'
     ),
     paper=dict(
         title="the paper's recipe: positives, RoI-grid IoU, L2",
@@ -18,10 +18,10 @@ runs = dict(
     zero_targets_left_out=dict(
         title='detections of MaskIoU 0 left out', base='zero_targets_left_out.py'
     ),
-    drawn_16=dict(title='16 detections an image', base='drawn_16.py'),
+    drawn_64=dict(title='64 detections an image', base='drawn_64.py'),
     drawn_all=dict(title='all detections', base='drawn_all.py'),
-    drawn_evenly=dict(title='64 with the same chance', base='drawn_evenly.py'),
-    drawn_by_score=dict(title='64 by class score', base='drawn_by_score.py'),
+    drawn_evenly=dict(title='drawn with the same chance', base='drawn_evenly.py'),
+    drawn_by_score=dict(title='drawn by class score', base='drawn_by_score.py'),
     target_roi_grid=dict(title='detections, RoI-grid IoU', base='target_roi_grid.py'),
     cut_logit=dict(title="the paper's recipe, masks cut at logit 0.5", base='cut_logit.py'),
     tau_03=dict(title="the paper's recipe, MaskIoU > 0.3", paper='τ = 0.3', base='tau_03.py'),
