@@ -4,7 +4,8 @@
 #     _base_ = ['../ms_rcnn_r50_fpn.py', '../_base_/learn_from_detections.py']
 #     model = dict(roi_head={{_base_.learn_from_detections}})
 learn_from_detections = dict(
-    mask_iou_sampler=dict(type='DetectionSampler'),
+    # So many of an image's, rather those with a high class score: they rank first.
+    mask_iou_sampler=dict(type='DetectionSampler', num=64, score_power=0.5),
     mask_iou_head=dict(
         count_zero_targets=True,  # a false detection has IoU 0
         loss_iou=dict(
