@@ -2,4 +2,6 @@
 # MaskIoU head learns from what the model detects. The data as in mask_rcnn_r18_fpn.py.
 _base_ = ['./paper_ms_rcnn_r18_fpn.py', '../_base_/learn_from_detections.py']
 
-model = dict(roi_head={{_base_.learn_from_detections}})
+# 128 detections a step; each costs as much as a positive of the mask head.
+drawn = dict(type='DetectionSampler', num=32, score_power=0.5)
+model = dict(roi_head={**_base_.learn_from_detections, 'mask_iou_sampler': drawn})
