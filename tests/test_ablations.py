@@ -108,6 +108,7 @@ PROMISES = {
     'drawn_all': dict(num=None),
     'drawn_evenly': dict(num=32, score_power=0),
     'drawn_by_score': dict(num=32, score_power=1),
+    'replayed': dict(sampler='ReplaySampler', num=32, score_power=0.5),
     'target_roi_grid': dict(sampler='RoIGridSampler', num=32, loss_iou='CrossEntropyLoss'),
     'cut_logit': dict(head='LogitCutMaskIoUHead', sampler='NoneType', loss_iou='MSELoss'),
     'tau_03': dict(sampler='NoneType', loss_iou='AboveIoULoss', of='MSELoss', min_iou=0.3),

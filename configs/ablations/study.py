@@ -22,6 +22,7 @@ runs = dict(
     drawn_all=dict(title='all detections', base='drawn_all.py'),
     drawn_evenly=dict(title='drawn with the same chance', base='drawn_evenly.py'),
     drawn_by_score=dict(title='drawn by class score', base='drawn_by_score.py'),
+    replayed=dict(title='detections of the last 16 steps', base='replayed.py'),
     target_roi_grid=dict(title='detections, RoI-grid IoU', base='target_roi_grid.py'),
     cut_logit=dict(title="the paper's recipe, masks cut at logit 0.5", base='cut_logit.py'),
     tau_03=dict(title="the paper's recipe, MaskIoU > 0.3", paper='τ = 0.3', base='tau_03.py'),

@@ -8,6 +8,7 @@ from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
 from .point_rend import MSPointRendRoIHead
+from .replayed_masks import ReplaySampler
 from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     'MSSCNetRoIHead',
     'MaskIoUCalibration',
     'MaskScoringMixin',
+    'ReplaySampler',
     'calibrated_checkpoint',
     'variants',
 ]
