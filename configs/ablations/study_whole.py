@@ -1,5 +1,5 @@
 # What the gradient of the MaskIoU head's loss does to the mask head: trainings of the whole model,
-# half an hour each, on nuclei:
+# about three quarters of an hour each on one core, on nuclei:
 #     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/ablations/study_whole.py
 title = "Nuclei, R18-FPN by the paper's recipe, trained whole"
 seeds = [0, 1]

@@ -1,5 +1,6 @@
 # What mask scoring is worth on nuclei: plain Mask R-CNN, mmdet's own MS R-CNN and this plugin's,
-# with the same trunk, recipe, data and seeds, at the size of the CPU. Half an hour a training:
+# with the same trunk, recipe, data and seeds, at the size of the CPU. A training
+# takes 40 minutes to an hour on one core:
 #     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/nuclei/study_cpu.py \
 #         --results configs/nuclei/results.json
 title = 'Nuclei, R18-FPN with 96 channels, 320 px, 8 epochs from scratch'

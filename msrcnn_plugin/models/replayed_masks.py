@@ -22,6 +22,7 @@ class ReplaySampler(DetectionSampler):
 
     Nothing of it is in a checkpoint: after a resumption it fills anew. It keeps RoI features, masks
     and logits of ``steps * num`` detections an image, on their device.
+    `MSFineFeatureRoIHead`, which extracts features from the pyramid anew, cannot learn from it.
 
     Args:
         steps: kept, with the present one.

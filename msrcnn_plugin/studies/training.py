@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.utils import import_modules_from_strings
 
 from ..apis.scored_test import build_runner
@@ -94,9 +94,9 @@ def seconds_per_iter(runner: Runner) -> float:
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The last one that was saved to the end; None before the first."""
-    try:
-        # By its name: the path in it is wrong once the folder has been moved.
-        name = Path((folder / 'last_checkpoint').read_text().strip()).name
-    except OSError:
+    saved = find_latest_checkpoint(str(folder))
+    if not saved:
         return None
-    return folder / name if name and (folder / name).is_file() else None
+    # By its name: the path in it is wrong once the folder has been moved.
+    path = folder / Path(saved).name
+    return path if path.is_file() else None
