@@ -96,6 +96,7 @@ PROMISES = {
         head='MSMaskIoUHead',
         side=14,
         sampler='DetectionSampler',
+        steps=16,
         num=32,
         score_power=0.5,
         loss_iou='CrossEntropyLoss',
@@ -104,11 +105,11 @@ PROMISES = {
     'paper': dict(sampler='NoneType', loss_iou='MSELoss', weight=0.5, zero=False),
     'positives': dict(sampler='NoneType', loss_iou='CrossEntropyLoss', zero=True),
     'zero_targets_left_out': dict(sampler='DetectionSampler', zero=False),
-    'drawn_64': dict(num=64, score_power=0.5),
-    'drawn_all': dict(num=None),
+    'drawn_64': dict(steps=1, num=64, score_power=0.5),
+    'drawn_all': dict(steps=1, num=None),
     'drawn_evenly': dict(num=32, score_power=0),
     'drawn_by_score': dict(num=32, score_power=1),
-    'replayed': dict(sampler='ReplaySampler', num=32, score_power=0.5),
+    'not_replayed': dict(sampler='DetectionSampler', steps=1, num=32, score_power=0.5),
     'target_roi_grid': dict(sampler='RoIGridSampler', num=32, loss_iou='CrossEntropyLoss'),
     'cut_logit': dict(head='LogitCutMaskIoUHead', sampler='NoneType', loss_iou='MSELoss'),
     'tau_03': dict(sampler='NoneType', loss_iou='AboveIoULoss', of='MSELoss', min_iou=0.3),
@@ -117,7 +118,9 @@ PROMISES = {
     'input_multiply': dict(head='MultipliedMaskIoUHead'),
     'input_mask_only': dict(head='MaskOnlyMaskIoUHead'),
     'input_feature_only': dict(head='FeatureOnlyMaskIoUHead', roi_head='MSRoIHead'),
-    'input_fine_feature': dict(head='MSMaskIoUHead', roi_head='MSFineFeatureRoIHead', side=28),
+    'input_fine_feature': dict(
+        head='MSMaskIoUHead', roi_head='MSFineFeatureRoIHead', side=28, steps=1, num=32
+    ),
     'input_sub_pixel': dict(head='SubPixelMaskIoUHead', roi_head='MSRoIHead', side=14),
     'classes_target': dict(head='MSMaskIoUHead', sampler='DetectionSampler', classes=4),
     'classes_all': dict(head='AllClassesMaskIoUHead', sampler='AllClassesSampler', classes=4),
@@ -140,13 +143,15 @@ PROMISES = {
 
 def facts(roi_head):
     """Of a RoI head, under the names of `PROMISES`."""
-    head, sampler = roi_head.mask_iou_head, roi_head.mask_iou_sampler
+    head, given = roi_head.mask_iou_head, roi_head.mask_iou_sampler
+    sampler = getattr(given, 'sampler', given)  # a ReplaySampler's
     loss = head.loss_iou
     return dict(
         roi_head=type(roi_head).__name__,
         head=type(head).__name__,
         side=head.roi_feat_size[0],
         sampler=type(sampler).__name__,
+        steps=getattr(given, 'steps', 1),
         loss_iou=type(loss).__name__,
         of=type(getattr(loss, 'loss', None)).__name__,
         weight=getattr(loss, 'loss_weight', None),

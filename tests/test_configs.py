@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.hub import get_config
 
-from msrcnn_plugin.models.detected_masks import DetectionSampler
+from msrcnn_plugin.models import DetectionSampler, ReplaySampler
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 FILES = sorted(
@@ -197,7 +197,8 @@ def test_any_host_learns_from_detections(name, tmp_path):
     leaf.write_text(f'_base_ = {bases}\n{merge}\n')
     cfg, paper = Config.fromfile(leaf), load(name)
     roi_head = build(copy.deepcopy(cfg.model)).roi_head
-    assert isinstance(roi_head.mask_iou_sampler, DetectionSampler)
+    assert isinstance(roi_head.mask_iou_sampler, ReplaySampler)
+    assert isinstance(roi_head.mask_iou_sampler.sampler, DetectionSampler)
     head = roi_head.mask_iou_head
     assert head.predicts_logits
     assert head.count_zero_targets

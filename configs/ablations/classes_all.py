@@ -6,7 +6,7 @@ _base_ = './classes_target.py'
 
 model = dict(
     roi_head=dict(
-        mask_iou_sampler=dict(type='AllClassesSampler'),
+        mask_iou_sampler=dict(sampler=dict(type='AllClassesSampler')),
         mask_iou_head=dict(type='AllClassesMaskIoUHead'),
     )
 )

@@ -4,4 +4,4 @@
 # Expected: as classes_target.py.
 _base_ = './classes_all.py'
 
-model = dict(roi_head=dict(mask_iou_sampler=dict(type='PresentClassesSampler')))
+model = dict(roi_head=dict(mask_iou_sampler=dict(sampler=dict(type='PresentClassesSampler'))))

@@ -2,4 +2,4 @@
 # Expected: about the same gain; a worse calibration over all detections.
 _base_ = './detections.py'
 
-model = dict(roi_head=dict(mask_iou_sampler=dict(score_power=1.0)))
+model = dict(roi_head=dict(mask_iou_sampler=dict(sampler=dict(score_power=1.0))))

@@ -3,4 +3,4 @@
 # that rank high.
 _base_ = './detections.py'
 
-model = dict(roi_head=dict(mask_iou_sampler=dict(score_power=0.0)))
+model = dict(roi_head=dict(mask_iou_sampler=dict(sampler=dict(score_power=0.0))))

@@ -18,11 +18,11 @@ runs = dict(
     zero_targets_left_out=dict(
         title='detections of MaskIoU 0 left out', base='zero_targets_left_out.py'
     ),
-    drawn_64=dict(title='64 detections an image', base='drawn_64.py'),
-    drawn_all=dict(title='all detections', base='drawn_all.py'),
+    drawn_64=dict(title='64 of its own images each', base='drawn_64.py'),
+    drawn_all=dict(title='all of its own images', base='drawn_all.py'),
     drawn_evenly=dict(title='drawn with the same chance', base='drawn_evenly.py'),
     drawn_by_score=dict(title='drawn by class score', base='drawn_by_score.py'),
-    replayed=dict(title='detections of the last 16 steps', base='replayed.py'),
+    not_replayed=dict(title='those of its own images alone', base='not_replayed.py'),
     target_roi_grid=dict(title='detections, RoI-grid IoU', base='target_roi_grid.py'),
     cut_logit=dict(title="the paper's recipe, masks cut at logit 0.5", base='cut_logit.py'),
     tau_03=dict(title="the paper's recipe, MaskIoU > 0.3", paper='τ = 0.3', base='tau_03.py'),
@@ -34,7 +34,7 @@ runs = dict(
     ),
     input_feature_only=dict(title='feature without mask', base='input_feature_only.py'),
     input_fine_feature=dict(
-        title='feature of 28 x 28', paper='input (d)', base='input_fine_feature.py'
+        title='feature of 28 x 28, not replayed', paper='input (d)', base='input_fine_feature.py'
     ),
     input_sub_pixel=dict(title='mask as four channels', base='input_sub_pixel.py'),
     loss_l2=dict(title='L2, linear', base='loss_l2.py'),

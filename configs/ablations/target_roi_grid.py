@@ -3,4 +3,4 @@
 # Expected: close to detections.py; a little worse for nuclei, which are smaller than the grid.
 _base_ = './detections.py'
 
-model = dict(roi_head=dict(mask_iou_sampler=dict(type='RoIGridSampler')))
+model = dict(roi_head=dict(mask_iou_sampler=dict(sampler=dict(type='RoIGridSampler'))))

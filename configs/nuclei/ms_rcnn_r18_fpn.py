@@ -4,6 +4,4 @@
 # recipe does. How much is not measured yet; study_cpu.py does it.
 _base_ = ['./paper_ms_rcnn_r18_fpn.py', '../_base_/learn_from_detections.py']
 
-# 128 detections a step; each costs as much as a positive of the mask head.
-drawn = dict(type='DetectionSampler', num=32, score_power=0.5)
-model = dict(roi_head={**_base_.learn_from_detections, 'mask_iou_sampler': drawn})
+model = dict(roi_head={{_base_.learn_from_detections}})

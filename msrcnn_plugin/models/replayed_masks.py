@@ -5,45 +5,47 @@ from typing import Callable
 
 import torch
 from mmdet.registry import TASK_UTILS
+from mmdet.utils import ConfigType
 from torch import Tensor
 
 from ..geometry import MaskIoUTarget
-from .detected_masks import DetectedMasks, DetectionSampler
+from .detected_masks import DetectedMasks
 from .mask_forward import MaskForward
 
 
 @TASK_UTILS.register_module()
-class ReplaySampler(DetectionSampler):
-    """`DetectionSampler` whose samples come from the last steps in equal parts.
+class ReplaySampler:
+    """Another sampler's samples, those of the last steps in equal parts.
 
     Detections of one image resemble each other, so that those of a step's few images are a poor
     sample of all; and each costs more to detect than to learn from. What was detected stays as it
     was then: with a trunk that learns, the features are some steps old.
 
     Nothing of it is in a checkpoint: after a resumption it fills anew. It keeps RoI features, masks
-    and logits of ``steps * num`` detections an image, on their device.
+    and logits of so many steps' detections, on their device.
     `MSFineFeatureRoIHead`, which extracts features from the pyramid anew, cannot learn from it.
 
     Args:
+        sampler: config of what detects, as `DetectionSampler` does.
         steps: kept, with the present one.
         samples: of them all for each step, fewer until so many are there.
-        num, score_power: as `DetectionSampler` has them.
     """
 
-    def __init__(self, *, steps: int = 16, samples: int = 256, **kwargs) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, sampler: ConfigType, *, steps: int = 16, samples: int = 256) -> None:
         if steps < 1 or samples < steps:
             raise ValueError(
                 f'ReplaySampler: samples={samples} of steps={steps}; give one step or more, and a '
                 'sample or more of each.'
             )
+        self.sampler = TASK_UTILS.build(sampler)
+        self.steps = steps
         self.samples_of_a_step = samples // steps
         self._detected: deque[DetectedMasks] = deque(maxlen=steps)
 
     @torch.no_grad()
     def __call__(self, *args) -> DetectedMasks:
-        """As the parent's; of this batch alone while nothing has been detected."""
-        found = super().__call__(*args)
+        """As that of the sampler; nothing while nothing has been detected."""
+        found = self.sampler(*args)
         if len(found.labels):
             self._detected.append(found)
         drawn = [self._some_of(detected) for detected in self._detected]

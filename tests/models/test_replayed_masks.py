@@ -12,6 +12,7 @@ from .detections import sample_detections
 from .hosts import HOST_WARNINGS, HOSTS, batch_of, build, losses, tiny_host_cfg
 
 pytestmark = HOST_WARNINGS
+DETECTIONS = dict(type='DetectionSampler')
 
 
 def detected(*names):
@@ -29,7 +30,7 @@ def replay(monkeypatch):
     monkeypatch.setattr(DetectionSampler, '__call__', lambda self, *names: detected(*names))
 
     def replay(steps, samples, *batches):
-        sampler = ReplaySampler(steps=steps, samples=samples)
+        sampler = ReplaySampler(DETECTIONS, steps=steps, samples=samples)
         return [sampler(*batch) for batch in batches]
 
     return replay
@@ -77,12 +78,14 @@ def test_a_step_without_detections_learns_from_those_before(replay):
 @pytest.mark.parametrize(('steps', 'samples'), [(0, 4), (4, 3)])
 def test_no_sample_of_a_step_is_refused(steps, samples):
     with pytest.raises(ValueError, match=f'samples={samples} of steps={steps}'):
-        ReplaySampler(steps=steps, samples=samples)
+        ReplaySampler(DETECTIONS, steps=steps, samples=samples)
 
 
 def replaying(name='ms_rcnn_r50_fpn'):
     cfg = tiny_host_cfg(name)
-    cfg.roi_head.mask_iou_sampler = dict(type='ReplaySampler', steps=2, samples=6, num=4)
+    cfg.roi_head.mask_iou_sampler = dict(
+        type='ReplaySampler', sampler=dict(DETECTIONS, num=4), steps=2, samples=6
+    )
     cfg.roi_head.mask_iou_head.update(count_zero_targets=True)
     return cfg
 

@@ -47,6 +47,12 @@ class MSFineFeatureRoIHead(MSRoIHead):
         return dict(sizes, in_channels=extractor.out_channels, roi_feat_size=tuple(size))
 
     def _scoring_feats(self, forward: MaskForward) -> Tensor:
+        predicted_from = getattr(forward.mask_logits, 'predicted_from', None)
+        if predicted_from is None:
+            raise ValueError(
+                'MSFineFeatureRoIHead extracts features from the pyramid that a mask was predicted '
+                'from, which a ReplaySampler does not keep: give its sampler as mask_iou_sampler.'
+            )
         # Detected samples have no gradient, and none is to reach the trunk from here.
         with torch.set_grad_enabled(forward.mask_logits.requires_grad):
-            return self.fine_roi_extractor(*forward.mask_logits.predicted_from)
+            return self.fine_roi_extractor(*predicted_from)

@@ -49,6 +49,13 @@ def test_learns_and_scores(sampler, count):
     assert all(len(results.mask_ious) == len(results) for results in predict(model, batch))
 
 
+def test_replayed_samples_are_refused():
+    detections = dict(type='DetectionSampler')
+    model = fine_model(mask_iou_sampler=dict(type='ReplaySampler', sampler=detections))
+    with pytest.raises(ValueError, match='which a ReplaySampler does not keep'):
+        losses(model, batch_of(3))
+
+
 def test_from_detections_nothing_but_the_head_learns():
     model = fine_model(mask_iou_sampler=dict(type='DetectionSampler'))
     losses(model, batch_of(3))['loss_mask_iou'].backward()
