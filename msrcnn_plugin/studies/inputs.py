@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mmdet.registry import MODELS, TASK_UTILS
 from mmengine.config import Config
 
 from ..apis.kept_test import (
@@ -30,8 +31,11 @@ from .study import StudyRun
 INPUTS_NAME = 'inputs.json'
 # Parts of the package that no figure of a run depends on.
 NO_FIGURES = ('checkpoints', 'doctor', 'visualization')
+# Parts that no training depends on, and those that only the training of a model of theirs does.
+NOT_IN_TRAINING = ('evaluation',)
+OF_OUR_MODELS = ('geometry', 'models')
 # What the test alone depends on: when nothing else has changed, the training is kept.
-OF_THE_TEST = ('test_config', 'data.test', 'data.ground_truth', 'code.evaluation', 'modules.test')
+OF_THE_TEST = ('test_config', 'data.test', 'data.ground_truth', 'code.test', 'modules.test')
 TEST_KEYS = ('test_cfg', 'test_dataloader', 'test_evaluator')
 MOST_NAMED = 4
 
@@ -89,7 +93,7 @@ def inputs(run: StudyRun) -> dict[str, Any]:
             test=data_digests(run.test_cfg, 'test_dataloader'),
             ground_truth=_digest(annotation_file(run.test_cfg)),
         ),
-        code=code_digests(),
+        code=dict(train=training_code(run.cfg), test=code_digests()),
         modules=dict(
             train=digest_of_files(imported_files(run.cfg)),
             test=digest_of_files(imported_files(run.test_cfg)),
@@ -112,6 +116,32 @@ def code_digests() -> dict[str, str]:
         for part in sorted(parts)
         if part.stem not in NO_FIGURES
     }
+
+
+def training_code(cfg: Config) -> dict[str, str]:
+    """What of `code_digests` the training of a config depends on.
+
+    A changed MaskIoU head trains no plain Mask R-CNN anew.
+    """
+    left_out = NOT_IN_TRAINING if has_our_models(cfg) else NOT_IN_TRAINING + OF_OUR_MODELS
+    return {part: digest for part, digest in code_digests().items() if part not in left_out}
+
+
+def has_our_models(cfg: Config) -> bool:
+    """Any part of the config's model is a class of this package."""
+    found = (registry.get(name) for name in _types(cfg.model) for registry in (MODELS, TASK_UTILS))
+    return any(getattr(kind, '__module__', '').startswith(PACKAGE.name) for kind in found)
+
+
+def _types(config: Any) -> Iterator[str]:
+    """Of everything that is built from a config."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get('type'), str):
+            yield config['type']
+        config = list(config.values())
+    if isinstance(config, (list, tuple)):
+        for part in config:
+            yield from _types(part)
 
 
 def data_digests(cfg: Config, loader: str) -> list[str]:

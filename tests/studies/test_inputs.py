@@ -6,9 +6,10 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mmengine.config import Config
 
 from msrcnn_plugin.studies import ChangedInputsError, inputs, prepare, read_study
-from msrcnn_plugin.studies.inputs import code_digests, data_digests, differences
+from msrcnn_plugin.studies.inputs import code_digests, data_digests, differences, has_our_models
 
 from ..tiny_study import write_study
 
@@ -139,22 +140,43 @@ def test_anew_starts_over_what_has_changed_alone(runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('part', 'trains_again'),
-    [('evaluation', False), ('apis', True), ('studies', True), ('models', True)],
+    ('part', 'trained_again'),
+    [
+        ('evaluation', []),
+        ('apis', ['mask_rcnn', 'plugin']),
+        ('studies', ['mask_rcnn', 'plugin']),
+        ('models', ['plugin']),
+        ('geometry', ['plugin']),
+    ],
 )
 def test_changed_code_is_named_and_the_test_alone_repeated_where_that_will_do(
-    runs, monkeypatch, part, trains_again
+    runs, monkeypatch, part, trained_again
 ):
     prepare(runs())
     for run in runs():
         finish(run)
     changed = {**code_digests(), part: 'changed'}
     monkeypatch.setattr(inputs, 'code_digests', lambda: changed)
-    with pytest.raises(ChangedInputsError, match=rf'Changed: code\.{part} '):
+    with pytest.raises(ChangedInputsError, match=rf'Changed: .*code\.test\.{part} '):
         prepare(runs())
     prepare(runs(), anew=True)
     assert not any(run.record_file.exists() for run in runs())
-    assert all(run.trained_file.exists() is not trains_again for run in runs())
+    assert [run.name for run in runs() if not run.trained_file.exists()] == trained_again
+
+
+@pytest.mark.parametrize(
+    ('model', 'ours'),
+    [
+        (dict(type='MaskRCNN', roi_head=dict(type='StandardRoIHead')), False),
+        (dict(type='mmdet.MaskRCNN', roi_head=dict(type='MaskScoringRoIHead')), False),
+        (dict(type='MaskRCNN', roi_head=dict(type='MSRoIHead')), True),
+        (dict(type='MaskRCNN', roi_head=dict(mask_head=[dict(type='mmdet.MSMaskIoUHead')])), True),
+        (dict(type='X', train_cfg=dict(rcnn=dict(sampler=dict(type='ReplaySampler')))), True),
+        (dict(type='NoSuchModel', roi_head=[]), False),
+    ],
+)
+def test_a_model_of_this_package_is_known_by_its_types(model, ours):
+    assert has_our_models(Config(dict(model=model))) is ours
 
 
 def test_code_that_makes_no_figure_does_not_count():
