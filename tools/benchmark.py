@@ -15,13 +15,6 @@ sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 SUITES = ('targets', 'roi_head_train', 'train_step', 'predict', 'head_only', 'rankings')
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def size(text):
     """(H, W) of a text such as 800x1333."""
     height, _, width = text.partition('x')
@@ -40,6 +33,8 @@ def at_least(smallest):
 
 
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--suite',

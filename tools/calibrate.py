@@ -20,14 +20,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 METHODS = ('isotonic', 'platt', 'beta')
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('pairs', type=Path, metavar='PAIRS', help='.npz of a test')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='.pth it tested')

@@ -20,14 +20,9 @@ MEBI = 2**20
 MOST_CASES = 24  # of each kind; a page is to stay below 5 MB
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, name in NAMES.items():
         parser.add_argument(

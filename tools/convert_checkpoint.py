@@ -22,14 +22,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', metavar='IN', type=Path, help='checkpoint to convert')
     parser.add_argument('out', metavar='OUT', type=Path, help='checkpoint to write, a new file')

@@ -28,14 +28,9 @@ CATEGORY = dict(id=1, name='nucleus')
 SPLITS = ('train', 'val')
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', type=Path, help='unpacked Kaggle folder')
     parser.add_argument('out', type=Path, help='folder to write; must not hold anything yet')
@@ -199,4 +194,7 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
+    sys.path.insert(
+        0, str(Path(__file__).resolve().parents[1])
+    )  # started as a script, from anywhere
     sys.exit(main())

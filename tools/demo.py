@@ -6,7 +6,6 @@ leaves a stamp of everything that its result depends on, so a second call repeat
 interrupted training goes on where it stopped.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -249,14 +248,9 @@ def table(figures):
     return '\n'.join(lines)
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument(
         '--work-dir',

@@ -13,7 +13,6 @@ untouched outline is written as a polygon, every other mask as an RLE, so both d
 mask. The same arguments give the same bytes.
 """
 
-import argparse
 import json
 import shutil
 import sys
@@ -385,14 +384,9 @@ def statistics(coco):
 # --- command -------------------------------------------------------------------------------------
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument('out', type=Path, help='folder to write; must not hold anything yet')
     parser.add_argument('--train', type=int, default=480, help='training images (%(default)s)')
@@ -459,4 +453,7 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
+    sys.path.insert(
+        0, str(Path(__file__).resolve().parents[1])
+    )  # started as a script, from anywhere
     sys.exit(main())

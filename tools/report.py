@@ -19,14 +19,9 @@ MOST_CASES = 24  # of each kind; a page is to stay below 5 MB
 GALLERY_FILES = ('annotations', 'images', 'predictions')
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('inputs', nargs='+', type=Path, metavar='FILE', help='see above')
     parser.add_argument(

@@ -36,14 +36,9 @@ COLUMNS = (
 )
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--check', action='store_true', help='change nothing; exit 1 where README is out of date'
@@ -153,4 +148,5 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
+    sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
     sys.exit(main())

@@ -33,14 +33,9 @@ COLUMNS = (
 )
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and exit status 2."""
-
-    def error(self, message):
-        self.exit(2, f'{self.prog}: {message}; see --help\n')
-
-
 def parse_args(argv=None):
+    from tools.arguments import Parser
+
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('study', type=Path, metavar='STUDY', help='a study file (.py)')
     parser.add_argument(
