@@ -1,20 +1,22 @@
-"""The study of the three models: the same but for the mask score."""
+"""The studies of the three models: the same but for the mask score."""
 
 from pathlib import Path
 
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmengine.config import Config
 
 from msrcnn_plugin.studies import read_study
 
-STUDY = Path(__file__).parents[2] / 'configs' / 'nuclei' / 'study_cpu.py'
+NUCLEI = Path(__file__).parents[2] / 'configs' / 'nuclei'
 
 
-@pytest.fixture
-def runs(tmp_path):
-    study = read_study(STUDY, tmp_path / 'work', {'data_root': str(tmp_path)})
-    assert study.size == 'cpu'
+@pytest.fixture(params=['cpu', 'gpu'])
+def runs(request, tmp_path):
+    path = NUCLEI / f'study_{request.param}.py'
+    study = read_study(path, tmp_path / 'work', {'data_root': str(tmp_path)})
+    assert study.size == request.param
     return {run.name: run for run in study.runs if run.seed == 0}
 
 
@@ -43,3 +45,27 @@ def test_mmdets_weights_fit_the_head_that_they_are_tested_with(runs):
     assert type(trained.roi_head.mask_iou_head).__name__ == 'MaskIoUHead'
     assert type(tested.roi_head.mask_iou_head).__name__ == 'MSMaskIoUHead'
     assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize('stage', ['train', 'test'])
+def test_the_gpu_sees_the_same_data_in_more_pixels(stage):
+    small, large = (
+        Config.fromfile(NUCLEI / f'mask_rcnn_{size}_fpn.py')[f'{stage}_dataloader'].dataset
+        for size in ('r18', 'r50')
+    )
+    sides = {}
+    for dataset in (small, large):
+        for step in dataset.pipeline:
+            for key in {'scale', 'crop_size'} & set(step):
+                sides.setdefault((step.type, key), []).append(step.pop(key))
+    assert small == large
+    assert (
+        sides
+        == {
+            'train': {
+                ('RandomResize', 'scale'): [(320, 320), (512, 512)],
+                ('RandomCrop', 'crop_size'): [(320, 320), (512, 512)],
+            },
+            'test': {('Resize', 'scale'): [(448, 448), (704, 704)]},
+        }[stage]
+    )
