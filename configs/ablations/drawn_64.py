@@ -1,4 +1,4 @@
-# MS R-CNN, head only: as not_replayed.py, from 64 detections of an image instead of 32.
+# MS R-CNN, head only: as not_replayed.py, from 64 detections of an image, not 32.
 # Expected: hardly more gain, for more time: detections of one image resemble each other.
 _base_ = './not_replayed.py'
 

@@ -1,4 +1,4 @@
-# MS R-CNN, head only: each step learns from its own images' detections alone.
+# MS R-CNN, head only: each step learns from its own images' detections alone, as many as replayed.
 # Expected: less gain, as detections of one image resemble each other.
 _base_ = './detections.py'
 

@@ -7,7 +7,7 @@ seeds = [0]
 load_from = 'work_dirs/studies/study_cpu/mask_rcnn-{seed}/train/epoch_8.pth'
 runs = dict(
     detections=dict(
-        title='our recipe: 32 detections, image IoU, cross-entropy', base='detections.py'
+        title='our recipe: replayed detections, image IoU, cross-entropy', base='detections.py'
     ),
     paper=dict(
         title="the paper's recipe: positives, RoI-grid IoU, L2",
@@ -22,7 +22,7 @@ runs = dict(
     drawn_all=dict(title='all of its own images', base='drawn_all.py'),
     drawn_evenly=dict(title='drawn with the same chance', base='drawn_evenly.py'),
     drawn_by_score=dict(title='drawn by class score', base='drawn_by_score.py'),
-    not_replayed=dict(title='those of its own images alone', base='not_replayed.py'),
+    not_replayed=dict(title='32 of its own images each', base='not_replayed.py'),
     target_roi_grid=dict(title='detections, RoI-grid IoU', base='target_roi_grid.py'),
     cut_logit=dict(title="the paper's recipe, masks cut at logit 0.5", base='cut_logit.py'),
     tau_03=dict(title="the paper's recipe, MaskIoU > 0.3", paper='τ = 0.3', base='tau_03.py'),
