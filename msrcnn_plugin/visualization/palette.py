@@ -117,6 +117,13 @@ def coloured_key(
     ]
 
 
+def leave_room_above(ax: Axes, lines: int) -> None:
+    """Lengthen the y axis upwards, so that so many lines of text fit above what is drawn."""
+    low, high = ax.get_ylim()
+    share = min(LINE_SHARE * lines, 0.5)
+    ax.set_ylim(low, low + (high - low) / (1 - share))
+
+
 def freest_corner(ax: Axes, texts: Sequence[str]) -> str:
     """Which of `CORNERS` has least of the axes' lines where lines of text would stand."""
     width = CHARACTER_SHARE * max(map(len, texts), default=0)

@@ -25,6 +25,7 @@ from .palette import (
     Style,
     coloured_key,
     grouped,
+    leave_room_above,
     plain_axes,
     unit_ticks,
     written,
@@ -167,7 +168,9 @@ def draw_ap_gain(ax: Axes, curves: Sequence[APCurve], reference: APCurve) -> lis
         for curve in curves
     ]
     _threshold_ticks(ax, curves)
-    coloured_key(ax, [(c.style.name, c.style.colour) for c in curves])
+    # The curves may be anywhere: no corner is sure to be free of all.
+    leave_room_above(ax, len(curves))
+    coloured_key(ax, [(c.style.name, c.style.colour) for c in curves], 'upper left')
     return [*zero, *lines]
 
 

@@ -95,6 +95,15 @@ def test_gain_is_the_difference_in_points(ax):
     np.testing.assert_allclose(line.get_ydata(), np.ones(10))
 
 
+def test_the_names_of_gains_stand_above_the_curves(ax):
+    reference = curve('cls', np.zeros(10))
+    better = [curve(name, np.full(10, level)) for name, level in (('mask', 0.3), ('oracle', 0.4))]
+    lines = draw_ap_gain(ax, better, reference)
+    ax.figure.canvas.draw()
+    highest = max(ax.transData.transform(line.get_xydata())[:, 1].max() for line in lines)
+    assert all(text.get_window_extent().y0 > highest for text in ax.texts)
+
+
 def test_a_single_threshold_is_drawn(ax):
     one = APCurve(STYLES['cls'], np.array([0.5]), np.array([0.4]), 0.4)
     (line,) = draw_ap_by_iou(ax, [one])
