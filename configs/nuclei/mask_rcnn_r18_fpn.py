@@ -1,6 +1,6 @@
 # Mask R-CNN on the nuclei of Data Science Bowl 2018, from scratch, for the CPU: the model that
-# ms_rcnn_r18_fpn.py is compared with. About half an hour on two cores.
-# To reach: what ms_rcnn_r18_fpn.py reaches by class score, box AP 38.6 and mask AP 41.4.
+# ms_rcnn_r18_fpn.py is compared with. Three quarters of an hour on one core.
+# To reach: box AP 38.4, mask AP 40.9 (study_cpu.py, mean of two seeds).
 #
 # The data is a COCO folder, as tools/convert_dsb2018.py writes it:
 #     DSB2018_ROOT=FOLDER mim train mmdet configs/nuclei/mask_rcnn_r18_fpn.py

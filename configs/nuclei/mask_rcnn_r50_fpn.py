@@ -1,6 +1,6 @@
 # Mask R-CNN R50-FPN on the nuclei of Data Science Bowl 2018, from scratch, at 512 px, for a GPU:
 # the model that ms_rcnn_r50_fpn.py is compared with. The data as in mask_rcnn_r18_fpn.py.
-# To reach: more than mask_rcnn_r18_fpn.py does, box AP 38.6 and mask AP 41.4. How much is not
+# To reach: more than mask_rcnn_r18_fpn.py does, box AP 38.4 and mask AP 40.9. How much is not
 # measured yet; study_gpu.py does it.
 _base_ = './mask_rcnn_r18_fpn.py'
 
