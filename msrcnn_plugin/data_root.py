@@ -55,8 +55,16 @@ def require_data(cfg: Any) -> None:
 
 
 def dataset_roots(cfg: Any) -> list[str]:
-    """The folders that the datasets of a config name, each once."""
-    datasets = [cfg[key].get('dataset', {}) for key in LOADERS if cfg.get(key) is not None]
+    """The folders that the datasets of a config name, each once.
+
+    Raises:
+        ValueError: for a dataloader that is none.
+    """
+    loaders = {key: cfg[key] for key in LOADERS if cfg.get(key) is not None}
+    for key, loader in loaders.items():
+        if not isinstance(loader, dict):
+            raise ValueError(f'the config has {key}={loader!r}: give dict(dataset=...), or None')
+    datasets = [loader.get('dataset', {}) for loader in loaders.values()]
     return list(dict.fromkeys(d['data_root'] for d in datasets if d.get('data_root')))
 
 

@@ -55,6 +55,14 @@ def test_a_path_that_merely_begins_alike_stays():
     assert with_data_root(given).val_evaluator.ann_file == 'data/older/a.json'
 
 
+def test_a_loader_that_is_none_of_a_config_is_told():
+    given = config(data_root='/new')
+    given.val_dataloader = 3
+    for function in (with_data_root, require_data):
+        with pytest.raises(ValueError, match='val_dataloader=3: give dict'):
+            function(given)
+
+
 def test_a_loader_that_is_absent_is_no_matter():
     given = config(data_root='/new')
     given.val_dataloader = given.val_evaluator = None

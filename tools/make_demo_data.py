@@ -453,7 +453,6 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    sys.path.insert(
-        0, str(Path(__file__).resolve().parents[1])
-    )  # started as a script, from anywhere
+    # Started as a script, from anywhere.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     sys.exit(main())

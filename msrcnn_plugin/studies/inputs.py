@@ -128,9 +128,10 @@ def training_code(cfg: Config) -> dict[str, str]:
 
 
 def has_our_models(cfg: Config) -> bool:
-    """Any part of the config's model is a class of this package."""
+    """Any part of the config's model is a class of this package, or is made of one."""
     found = (registry.get(name) for name in _types(cfg.model) for registry in (MODELS, TASK_UTILS))
-    return any(getattr(kind, '__module__', '').startswith(PACKAGE.name) for kind in found)
+    bases = (base for kind in found for base in getattr(kind, '__mro__', ()))
+    return any(base.__module__.startswith(PACKAGE.name) for base in bases)
 
 
 def _types(config: Any) -> Iterator[str]:

@@ -6,8 +6,10 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from msrcnn_plugin.models import MSRoIHead
 from msrcnn_plugin.studies import ChangedInputsError, inputs, prepare, read_study
 from msrcnn_plugin.studies.inputs import code_digests, data_digests, differences, has_our_models
 
@@ -177,6 +179,18 @@ def test_changed_code_is_named_and_the_test_alone_repeated_where_that_will_do(
 )
 def test_a_model_of_this_package_is_known_by_its_types(model, ours):
     assert has_our_models(Config(dict(model=model))) is ours
+
+
+def test_a_class_made_of_ours_is_ours():
+    @MODELS.register_module()
+    class RoIHeadOfOnesOwn(MSRoIHead):
+        pass
+
+    try:
+        model = dict(type='MaskRCNN', roi_head=dict(type='RoIHeadOfOnesOwn'))
+        assert has_our_models(Config(dict(model=model)))
+    finally:
+        MODELS.module_dict.pop('RoIHeadOfOnesOwn')
 
 
 def test_code_that_makes_no_figure_does_not_count():
