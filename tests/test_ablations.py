@@ -22,8 +22,10 @@ BASE = ABLATIONS / 'detections.py'
 # What the configs of a study change one thing of.
 BASES = {
     'classes': ABLATIONS / 'classes_target.py',
-    'detached': ABLATIONS.parent / 'nuclei' / 'paper_ms_rcnn_r18_fpn.py',
+    'detached': ABLATIONS / 'mask_gradient.py',
+    'mask': ABLATIONS / 'mask_gradient.py',
 }
+WHOLE_MODEL = ('detached_mask', 'mask_gradient')
 NARROW = {96: 16, 64: 16, 48: 8, 512: 32, 256: 32, 128: 16}
 
 every_ablation = pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
@@ -86,7 +88,7 @@ def test_changes_the_head_and_what_it_learns_alone(path):
             changed.model.roi_head.pop(key, None)
     for key in ('model', 'train_dataloader', 'param_scheduler', 'optim_wrapper', 'train_cfg'):
         assert cfg[key] == base[key], key
-    assert head_only(path) == (path.stem != 'detached_mask')
+    assert head_only(path) == (path.stem not in WHOLE_MODEL)
 
 
 # What a config's name promises of the MaskIoU head and of what it learns from.
@@ -135,6 +137,7 @@ PROMISES = {
     'loss_ranking': dict(loss_iou='PairwiseRankingLoss', logits=True),
     'loss_bce_ranking': dict(loss_iou='SummedLoss', logits=True),
     'detached_mask': dict(sampler='NoneType', loss_iou='MSELoss', detached=True),
+    'mask_gradient': dict(sampler='NoneType', loss_iou='MSELoss', detached=False),
     'size_half_channels': dict(head='MSMaskIoUHead', convs=4, channels=48, width=128),
     'size_two_convs': dict(head='MSMaskIoUHead', convs=2, channels=96, width=256),
     'size_depthwise': dict(head='DepthwiseMaskIoUHead', convs=4),
@@ -180,21 +183,20 @@ def test_is_what_its_name_promises(path):
     assert {name: found[name] for name in promised} == promised
 
 
-def test_the_schedule_ends_with_the_training():
-    cfg = read(BASE)
+@pytest.mark.parametrize('name', ['detections', 'mask_gradient'])
+def test_the_schedule_ends_with_the_training(name):
+    cfg = read(ABLATIONS / f'{name}.py')
     assert cfg.train_cfg.max_epochs == cfg.param_scheduler[1].end == cfg.param_scheduler[1].T_max
     assert cfg.param_scheduler[0].type == 'LinearLR'
 
 
 @every_study
-def test_a_head_alone_starts_from_a_trained_trunk(path):
+def test_a_study_starts_from_a_trained_trunk_and_has_a_place_in_the_results(path):
     study = read(path)
     assert set(study) <= STUDY_KEYS
     assert all(set(run) <= RUN_KEYS for run in study.runs.values())
-    trained_whole = [
-        run.base for run in study.runs.values() if not head_only(path.parent / run.base)
-    ]
-    assert bool(trained_whole) != bool(study.get('load_from'))
+    assert study.load_from
+    assert sum(read(other).size == study.size for other in STUDIES) == 1
 
 
 def test_every_ablation_is_a_row_of_a_study():

@@ -77,7 +77,7 @@ def table(results, titles):
     """Markdown; one line for each model of each size, mean ± standard deviation over seeds."""
     found = {figure for runs in results.values() for figures in runs.values() for figure in figures}
     columns = [column for column in COLUMNS if column[1] in found]
-    head = ['size', 'model', 'seeds', *(title for title, *_ in columns)]
+    head = ['study', 'model', 'seeds', *(title for title, *_ in columns)]
     lines = [head, ['---', '---', *('---:' for _ in head[2:])]]
     for size, runs in results.items():
         for run, figures in runs.items():

@@ -3,7 +3,8 @@
 #     mim train mmdet configs/demo/mask_rcnn_r18_fpn.py --work-dir work_dirs/demo/trunk
 #     python tools/run_ablations.py configs/ablations/study_classes.py
 title = 'Demo set, R18-FPN: the MaskIoU head alone, on a trained Mask R-CNN'
-seeds = [0, 1]
+size = 'head alone, demo set'
+seeds = [0]
 load_from = 'work_dirs/demo/trunk/iter_450.pth'
 runs = dict(
     classes_target=dict(

@@ -65,7 +65,7 @@ def test_the_table_stands_between_the_markers(readme, run):
     text = readme.read_text()
     assert text.startswith(f'before\n{BEGIN.format(NUCLEI)}\n')
     assert text.endswith(f'\n{END}\nafter\n')
-    assert '| size | model | seeds | box AP | mask score | Pearson |' in text
+    assert '| study | model | seeds | box AP | mask score | Pearson |' in text
     assert '| cpu | Mask R-CNN | 2 | 38.6 ± 0.2 | 41.0 | – |' in text
     assert '| cpu | Ours (table 3) | 3 | – | – | 0.900 ± 0.010 |' in text
     assert run('--check')[0] == 0
