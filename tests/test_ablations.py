@@ -190,6 +190,13 @@ def test_the_schedule_ends_with_the_training(name):
     assert cfg.param_scheduler[0].type == 'LinearLR'
 
 
+def test_the_schedule_of_the_demo_set_ends_with_the_training():
+    cfg = read(BASES['classes'])
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].end < cfg.train_cfg.val_interval
+    trunk = read(ABLATIONS.parent / 'demo' / 'mask_rcnn_r18_fpn.py')
+    assert cfg.train_cfg.max_iters < trunk.train_cfg.max_iters
+
+
 @every_study
 def test_a_study_starts_from_a_trained_trunk_and_has_a_place_in_the_results(path):
     study = read(path)
