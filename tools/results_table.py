@@ -25,15 +25,18 @@ BLOCK = re.compile(
 COLUMNS = (
     ('box AP', 'bbox_mAP', 100, 1),
     ('mask AP by class score', 'segm_mAP_cls', 100, 1),
-    ('predicted IoU', 'segm_mAP_iou', 100, 1),
-    ('mask score', 'segm_mAP', 100, 1),
-    ('oracle', 'segm_mAP_oracle', 100, 1),
+    ('by predicted IoU', 'segm_mAP_iou', 100, 1),
+    ('by mask score', 'segm_mAP', 100, 1),
+    ('by the oracle', 'segm_mAP_oracle', 100, 1),
     ('gain', 'gain', 100, 2),
     ('Pearson', 'mask_iou_pearson', 1, 3),
     ('MAE', 'mask_iou_mae', 1, 3),
     ('ECE of IoU', 'mask_iou_ece', 1, 3),
     ('s an iteration', 'seconds_per_iter', 1, 2),
 )
+
+
+TEXT = ('run', 'model')
 
 
 def parse_args(argv=None):
@@ -73,18 +76,30 @@ def titles(path):
     }
 
 
-def table(results, titles):
-    """Markdown; one line for each model of each size, mean ± standard deviation over seeds."""
-    found = {figure for runs in results.values() for figures in runs.values() for figure in figures}
-    columns = [column for column in COLUMNS if column[1] in found]
-    head = ['study', 'model', 'seeds', *(title for title, *_ in columns)]
-    lines = [head, ['---', '---', *('---:' for _ in head[2:])]]
-    for size, runs in results.items():
-        for run, figures in runs.items():
-            seeds = max((figure['seeds'] for figure in figures.values()), default=0)
-            cells = (cell(figures.get(figure), *form) for _, figure, *form in columns)
-            lines.append([size, titles[size][run], str(seeds), *cells])
-    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+def tables(results, titles):
+    """Markdown: of each study a table, with what all its runs share said once, above it."""
+    return '\n\n'.join(table(study, runs, titles[study]) for study, runs in results.items())
+
+
+def table(study, runs, titles):
+    """One line for each run, mean ± standard deviation over its seeds."""
+    columns = {
+        'run': [f'`{run}`' for run in runs],
+        'model': [titles[run] for run in runs],
+        'seeds': [str(most_seeds(figures)) for figures in runs.values()],
+    }
+    for title, figure, *form in COLUMNS:
+        if any(figure in figures for figures in runs.values()):
+            columns[title] = [cell(figures.get(figure), *form) for figures in runs.values()]
+    shared = [title for title, cells in columns.items() if len(set(cells)) == 1 < len(cells)]
+    said = ', '.join(f'{title} {columns.pop(title)[0]}' for title in shared)
+    head = [list(columns), ['---' if title in TEXT else '---:' for title in columns]]
+    lines = [f'| {" | ".join(cells)} |' for cells in (*head, *zip(*columns.values()))]
+    return '\n'.join([f'Study *{study}*{said and ", all runs: "}{said}', '', *lines])
+
+
+def most_seeds(figures):
+    return max((figure['seeds'] for figure in figures.values()), default=0)
 
 
 def cell(figure, factor, digits):
@@ -115,7 +130,7 @@ def with_tables(text, files, folder):
     def filled(match):
         path = folder / match['file']
         try:
-            shown = table(read(path), titles(path))
+            shown = tables(read(path), titles(path))
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(
                 f'{path} and its .runs.json do not fit each other ({type(error).__name__}: '

@@ -65,9 +65,9 @@ def test_the_table_stands_between_the_markers(readme, run):
     text = readme.read_text()
     assert text.startswith(f'before\n{BEGIN.format(NUCLEI)}\n')
     assert text.endswith(f'\n{END}\nafter\n')
-    assert '| study | model | seeds | box AP | mask score | Pearson |' in text
-    assert '| cpu | Mask R-CNN | 2 | 38.6 ± 0.2 | 41.0 | – |' in text
-    assert '| cpu | Ours (table 3) | 3 | – | – | 0.900 ± 0.010 |' in text
+    assert 'Study *cpu*\n\n| run | model | seeds | box AP | by mask score | Pearson |' in text
+    assert '| `mask_rcnn` | Mask R-CNN | 2 | 38.6 ± 0.2 | 41.0 | – |' in text
+    assert '| `plugin` | Ours (table 3) | 3 | – | – | 0.900 ± 0.010 |' in text
     assert run('--check')[0] == 0
     run()
     assert readme.read_text() == text
@@ -79,12 +79,34 @@ def test_every_file_has_its_own(readme, run):
     assert run()[0] == 0
     first, second = readme.read_text().split('between')
     assert 'Mask R-CNN' in first
-    assert '| cpu | Ours (table 3) | 2 | 100.0 ± 0.0 |' in second
+    assert '| `plugin` | Ours (table 3) | 2 | 100.0 ± 0.0 |' in second
     assert 'Mask R-CNN' not in second
 
 
-def test_results_without_a_model_make_an_empty_table():
-    assert len(results_table.table({}, {}).splitlines()) == 2
+def test_what_all_runs_of_a_study_share_is_said_once():
+    box = dict(bbox_mAP=dict(mean=0.387, std=None, seeds=1))
+    runs = {
+        name: {**box, 'gain': dict(mean=gain, std=None, seeds=1)}
+        for name, gain in (('a', 0.01), ('b', 0.02))
+    }
+    first, second = results_table.tables(
+        {'small': runs, 'large': {'a': runs['a']}},
+        {'small': dict(a='A', b='B'), 'large': dict(a='A')},
+    ).split('\n\nStudy *large*\n\n')
+    assert first.splitlines() == [
+        'Study *small*, all runs: seeds 1, box AP 38.7',
+        '',
+        '| run | model | gain |',
+        '| --- | --- | ---: |',
+        '| `a` | A | 1.00 |',
+        '| `b` | B | 2.00 |',
+    ]
+    # Of a single run nothing is shared.
+    assert second.splitlines()[0] == '| run | model | seeds | box AP | gain |'
+
+
+def test_a_file_without_studies_shows_nothing():
+    assert results_table.tables({}, {}) == ''
 
 
 @pytest.mark.parametrize(
