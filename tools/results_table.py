@@ -65,37 +65,53 @@ def read(path):
         ) from error
 
 
-def titles(path):
-    """Of the runs in a results file, by size and name: their own, and the paper's row."""
-    return {
-        size: {
-            record['run']: record['title'] + (f' ({record["paper"]})' if record['paper'] else '')
-            for record in records
-        }
-        for size, records in read(path.with_suffix('.runs.json')).items()
-    }
+def records(path):
+    """Those of a results file, by study."""
+    return read(path.with_suffix('.runs.json'))
 
 
-def tables(results, titles):
+def tables(results, records):
     """Markdown: of each study a table, with what all its runs share said once, above it."""
-    return '\n\n'.join(table(study, runs, titles[study]) for study, runs in results.items())
+    return '\n\n'.join(table(study, runs, records[study]) for study, runs in results.items())
 
 
-def table(study, runs, titles):
+def table(study, runs, records):
     """One line for each run, mean ± standard deviation over its seeds."""
+    of_runs = {run: [record for record in records if record['run'] == run] for run in runs}
     columns = {
         'run': [f'`{run}`' for run in runs],
-        'model': [titles[run] for run in runs],
+        'model': [model(found[0]) for found in of_runs.values()],
         'seeds': [str(most_seeds(figures)) for figures in runs.values()],
     }
     for title, figure, *form in COLUMNS:
         if any(figure in figures for figures in runs.values()):
             columns[title] = [cell(figures.get(figure), *form) for figures in runs.values()]
+    for other in sorted({name for record in records for name in compared_with(record)}):
+        columns[f'mask AP against `{other}`'] = [
+            '; '.join(map(difference, found)) for found in of_runs.values()
+        ]
     shared = [title for title, cells in columns.items() if len(set(cells)) == 1 < len(cells)]
     said = ', '.join(f'{title} {columns.pop(title)[0]}' for title in shared)
     head = [list(columns), ['---' if title in TEXT else '---:' for title in columns]]
     lines = [f'| {" | ".join(cells)} |' for cells in (*head, *zip(*columns.values()))]
     return '\n'.join([f'Study *{study}*{said and ", all runs: "}{said}', '', *lines])
+
+
+def model(record):
+    """Its title, and the paper's row that it repeats."""
+    return record['title'] + (f' ({record["paper"]})' if record['paper'] else '')
+
+
+def compared_with(record):
+    return [record['difference']['run']] if record.get('difference') else []
+
+
+def difference(record):
+    """With its 95 % interval."""
+    if not compared_with(record) or record['difference']['gain'] is None:
+        return '–'
+    gain, low, high = (100 * record['difference'][key] for key in ('gain', 'low', 'high'))
+    return f'{gain:+.2f} ({low:+.2f} to {high:+.2f})'
 
 
 def most_seeds(figures):
@@ -130,8 +146,8 @@ def with_tables(text, files, folder):
     def filled(match):
         path = folder / match['file']
         try:
-            shown = tables(read(path), titles(path))
-        except (AttributeError, KeyError, TypeError) as error:
+            shown = tables(read(path), records(path))
+        except (AttributeError, LookupError, TypeError) as error:
             raise ValueError(
                 f'{path} and its .runs.json do not fit each other ({type(error).__name__}: '
                 f'{error}): write both anew with tools/run_ablations.py --results'

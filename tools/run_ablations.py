@@ -260,12 +260,12 @@ def show(args, study, records, failures, console):
 
 def write_results(args, study, records, console):
     """Only of a whole study: else its spread would be of other seeds for each run."""
-    from msrcnn_plugin.studies import add_to_results
+    from msrcnn_plugin.studies import add_to_results, with_differences
 
     if len(records) < len(study.runs):
         console.print(f'{args.results} stays as it is: not all runs are done')
         return
-    runs_file = add_to_results(args.results, study.size, records)
+    runs_file = add_to_results(args.results, study.size, with_differences(study, records))
     console.print(f'{args.results} and {runs_file} have the results now', soft_wrap=True)
 
 

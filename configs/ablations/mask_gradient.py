@@ -1,6 +1,6 @@
-# MS R-CNN R18-FPN on nuclei by the paper's recipe, the whole model, for 2 epochs from a trained Mask
-# R-CNN: the MaskIoU head's loss sends its gradient through the mask into the mask head, as in the
-# paper's code. On a frozen trunk it would change nothing. study_whole.py compares it with
+# MS R-CNN R18-FPN on nuclei by the paper's recipe, the whole model, for 2 epochs from a trained
+# Mask R-CNN: the MaskIoU head's loss sends its gradient through the mask into the mask head, as in
+# the paper's code. On a frozen trunk it would change nothing. study_whole.py compares it with
 # detached_mask.py.
 # Expected: masks as good as with detached_mask.py; the gradient is small beside the mask loss's.
 _base_ = '../nuclei/paper_ms_rcnn_r18_fpn.py'

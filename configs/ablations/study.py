@@ -4,6 +4,7 @@
 #     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/ablations/study.py
 title = 'Nuclei, R18-FPN: the MaskIoU head alone, on a trained Mask R-CNN'
 size = 'head alone'
+compare_with = 'detections'
 seeds = [0]
 load_from = 'work_dirs/studies/study_cpu/mask_rcnn-{seed}/train/epoch_8.pth'
 runs = dict(

@@ -4,6 +4,7 @@
 #     python tools/run_ablations.py configs/ablations/study_classes.py
 title = 'Demo set, R18-FPN: the MaskIoU head alone, on a trained Mask R-CNN'
 size = 'head alone, demo set'
+compare_with = 'classes_target'
 seeds = [0]
 load_from = 'work_dirs/demo/trunk/iter_450.pth'
 runs = dict(

@@ -1,6 +1,7 @@
 """A study: a table of configs and seeds, trained and tested, with what each figure was made by."""
 
 from .carrying_out import Progress, carry_out
+from .comparison import with_differences
 from .inputs import ChangedInputsError, prepare
 from .lock import only_call_in
 from .records import provenance, read_records
@@ -23,4 +24,5 @@ __all__ = [
     'results_and_runs',
     'spreads',
     'summarised',
+    'with_differences',
 ]

@@ -20,10 +20,7 @@ from .study import StudyRun
 
 def score(run: StudyRun, provenance: Mapping[str, Any]) -> None:
     """Test the trained weights and write the record, after which the run is done."""
-    trained = read_json(run.trained_file)
-    config = run.folder / 'test_config.py'
-    run.test_cfg.dump(config)
-    test = KeptTest.of(config, run.train_folder / trained['checkpoint'], run.folder / 'test')
+    trained, test = read_json(run.trained_file), kept_test(run)
     if not test.is_done:
         keep_outcome(test)
     found = test.load()
@@ -32,14 +29,22 @@ def score(run: StudyRun, provenance: Mapping[str, Any]) -> None:
         seed=run.seed,
         title=run.title,
         paper=run.paper,
-        figures=_for_json({**figures_of_test(found), **trained['figures']}),
-        gain=_for_json(mask_score_gain(found)),
+        figures=for_json({**figures_of_test(found), **trained['figures']}),
+        gain=for_json(mask_score_gain(found)),
         inputs=hashlib.sha256((run.folder / INPUTS_NAME).read_bytes()).hexdigest(),
         training=trained['provenance'],
         **provenance,  # of the test
     )
     # Last: with it the run is done.
     write_json(run.record_file, record)
+
+
+def kept_test(run: StudyRun) -> KeptTest:
+    """The test of the trained weights, done or not."""
+    config = run.folder / 'test_config.py'
+    run.test_cfg.dump(config)
+    checkpoint = read_json(run.trained_file)['checkpoint']
+    return KeptTest.of(config, run.train_folder / checkpoint, run.folder / 'test')
 
 
 def figures_of_test(found: ScoredTest) -> dict[str, float]:
@@ -86,6 +91,6 @@ def commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def _for_json(figures: Mapping[str, float]) -> dict[str, float | None]:
+def for_json(figures: Mapping[str, float]) -> dict[str, float | None]:
     """NaN, which JSON does not know, as None."""
     return {name: None if math.isnan(value) else value for name, value in figures.items()}

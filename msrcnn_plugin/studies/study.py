@@ -14,6 +14,8 @@ A study is a small config of its own::
 
 ``changes`` are what ``--cfg-options`` takes. ``test`` names another config that the trained weights
 are tested with, without the changes, for a model that writes one score over another.
+``compare_with='paper'`` has the mask scores of every other run compared with that one's, where the
+masks are the same.
 
 A killed training resumes at the checkpoint that its config's CheckpointHook last kept. With
 ``max_keep_ckpts=1`` there is none for a moment, as mmengine deletes the old one before it writes
@@ -33,8 +35,8 @@ from mmengine.config import Config
 from ..apis.scored_test import read_config
 from ..data_root import DataRootRunner, require_data, with_data_root
 
-TEXTS = {'title', 'paper', 'base', 'test', 'load_from', 'size'}
-STUDY_KEYS = {'title', 'base', 'seeds', 'load_from', 'runs', 'size'}
+TEXTS = {'title', 'paper', 'base', 'test', 'load_from', 'size', 'compare_with'}
+STUDY_KEYS = {'title', 'base', 'seeds', 'load_from', 'runs', 'size', 'compare_with'}
 RUN_KEYS = {'title', 'paper', 'base', 'changes', 'test'}
 # What training does without: the test comes after it, once, in a process of its own.
 VALIDATION = ('val_cfg', 'val_dataloader', 'val_evaluator')
@@ -94,6 +96,7 @@ class Study:
     name: str
     title: str
     size: str | None  # of its models, the key of its summary in a file of several
+    compare_with: str | None  # the run that the others' mask scores are compared with
     folder: Path  # of all its runs
     runs: tuple[StudyRun, ...]
 
@@ -116,6 +119,11 @@ def read_study(
     _check_keys(content, STUDY_KEYS, f'the study {path}')
     seeds, runs = content.get('seeds', [0]), content.get('runs')
     _check_runs(path, seeds, runs)
+    compare_with = content.get('compare_with')
+    if compare_with not in (None, *runs):
+        raise ValueError(
+            f'the study {path} has compare_with={compare_with!r}: give one of its runs'
+        )
     beside, folder = Path(path).resolve().parent, Path(work_dir).resolve()
     entries = {name: _entry(path, name, given, content) for name, given in runs.items()}
     # Once for all seeds: to read a config takes up to a second.
@@ -127,7 +135,7 @@ def read_study(
     ]
     name = Path(path).stem
     title, size = content.get('title') or name, content.get('size')
-    return Study(name, title, size, folder, tuple(made))
+    return Study(name, title, size, compare_with, folder, tuple(made))
 
 
 def _check_keys(given: Mapping, known: set[str], what: str) -> None:

@@ -9,35 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msrcnn_plugin.evaluation import MaskScoringPairs, bootstrap_gain
+from msrcnn_plugin.evaluation import bootstrap_gain
 from msrcnn_plugin.evaluation.bootstrap import _image_numbers, _WeightedAP
-from msrcnn_plugin.evaluation.ranking_basis import RankingBasis
-from msrcnn_plugin.evaluation.shared_iou_eval import SharedIoUEval
 
-from .coco_sets import annotation, data_set, evaluated, random_set, rectangle
-
-
-def pairs_of(data, results):
-    """The pairs of COCO results, as the metric makes them, in the results' order."""
-    evaluation = evaluated(data, results, evaluator=SharedIoUEval)
-    overlaps, count = evaluation.overlaps, len(results)
-    category_ids = np.array([category['id'] for category in data['categories']])
-    true_iou, area = np.zeros(count), np.zeros(count)
-    true_iou[overlaps.detection_id - 1] = overlaps.true_iou
-    area[overlaps.detection_id - 1] = overlaps.detection_area
-    return MaskScoringPairs(
-        image_id=np.array([result['image_id'] for result in results]),
-        category_id=np.array([result['category_id'] for result in results], dtype=np.int64),
-        box_score=np.full(count, 0.5),
-        mask_score=np.full(count, 0.5),
-        predicted_iou=None,
-        true_iou=true_iou,
-        area=area,
-        box=np.zeros((count, 4)),
-        category_ids=category_ids,
-        category_names=np.array([category['name'] for category in data['categories']]),
-        basis=RankingBasis.of(overlaps, evaluation.params),
-    )
+from .coco_sets import (
+    annotation,
+    data_set,
+    evaluated,
+    pairs_of,
+    random_set,
+    rectangle,
+    two_masks_one_object,
+)
 
 
 def repeated(data, results, scores, times):
@@ -76,17 +59,6 @@ def test_a_weighted_image_counts_as_its_copies_do_in_coco(seed, weights):
     times = {image: weights[image - 1] for image in range(1, 5)}
     expected = evaluated(*repeated(data, results, scores, times)).stats[0]
     assert ap == pytest.approx(expected, abs=1e-9) or (math.isnan(ap) and expected == -1)
-
-
-def two_masks_one_object(images=(1,)):
-    """In each image a poor mask, IoU 0.6, and then a perfect one of the same object."""
-    data = data_set(images, [(image, 1, rectangle(0, 0, 40, 40)) for image in images])
-    results = [
-        dict(image_id=image, category_id=1, segmentation=rectangle(0, 0, 40, height), score=0.5)
-        for image in images
-        for height in (24, 40)
-    ]
-    return pairs_of(data, results)
 
 
 def test_one_image_is_sure_of_its_gain():

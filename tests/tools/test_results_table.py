@@ -83,6 +83,10 @@ def test_every_file_has_its_own(readme, run):
     assert 'Mask R-CNN' not in second
 
 
+def named(*runs):
+    return [dict(run=run, title=run.upper(), paper=None) for run in runs]
+
+
 def test_what_all_runs_of_a_study_share_is_said_once():
     box = dict(bbox_mAP=dict(mean=0.387, std=None, seeds=1))
     runs = {
@@ -90,8 +94,7 @@ def test_what_all_runs_of_a_study_share_is_said_once():
         for name, gain in (('a', 0.01), ('b', 0.02))
     }
     first, second = results_table.tables(
-        {'small': runs, 'large': {'a': runs['a']}},
-        {'small': dict(a='A', b='B'), 'large': dict(a='A')},
+        {'small': runs, 'large': {'a': runs['a']}}, {'small': named('a', 'b'), 'large': named('a')}
     ).split('\n\nStudy *large*\n\n')
     assert first.splitlines() == [
         'Study *small*, all runs: seeds 1, box AP 38.7',
@@ -103,6 +106,20 @@ def test_what_all_runs_of_a_study_share_is_said_once():
     ]
     # Of a single run nothing is shared.
     assert second.splitlines()[0] == '| run | model | seeds | box AP | gain |'
+
+
+def test_a_difference_has_its_interval_for_each_seed():
+    records = named('a', 'b', 'b', 'c')
+    records[1]['difference'] = dict(run='a', gain=-0.012, low=-0.0161, high=-0.008)
+    records[2]['difference'] = dict(run='a', gain=0.001, low=-0.002, high=0.003)
+    records[3]['difference'] = dict(run='a', gain=None, low=None, high=None)
+    lines = results_table.table('small', {run: {} for run in 'abc'}, records).splitlines()
+    assert lines[2] == '| run | model | mask AP against `a` |'
+    assert [line.split(' | ')[-1] for line in lines[4:]] == [
+        '– |',
+        '-1.20 (-1.61 to -0.80); +0.10 (-0.20 to +0.30) |',
+        '– |',
+    ]
 
 
 def test_a_file_without_studies_shows_nothing():

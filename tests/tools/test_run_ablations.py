@@ -51,6 +51,26 @@ def test_table_json_and_results_of_two_seeds(tmp_path, run, no_children):
     assert all(record['command'].startswith('python tools/run_ablations.py') for record in runs)
 
 
+def test_heads_on_one_trunk_are_compared(tmp_path, run, no_children):
+    assert run(write_study(tmp_path, 'plugin'))[0] == 0
+    head_only = {'custom_hooks': [dict(type='TrainMaskIoUHeadOnlyHook')]}
+    faster = {**head_only, 'optim_wrapper.optimizer.lr': 0.1}
+    runs = dict(
+        first=dict(base='plugin.py', changes=head_only),
+        faster=dict(base='plugin.py', changes=faster),
+        whole=dict(base='plugin.py'),
+    )
+    trunk, results = tmp_path / 'work' / 'plugin-0' / 'train' / 'epoch_2.pth', tmp_path / 'out.json'
+    study = write_study(tmp_path, runs=runs, compare_with='first', load_from=str(trunk))
+    assert run(study, '--results', results)[0] == 0
+    found = json.loads(results.with_suffix('.runs.json').read_text())['cpu']
+    first, faster, whole = (record['difference'] for record in found)
+    assert first == whole == {}
+    ap = {record['run']: record['figures']['segm_mAP'] for record in found}
+    assert faster['gain'] == pytest.approx(ap['faster'] - ap['first'], abs=1e-9)
+    assert faster['run'] == 'first'
+
+
 def test_killed_it_fails_alone_and_goes_on_later(tmp_path, run, request):
     notes = tmp_path / 'epochs'
     runs = dict(
@@ -146,6 +166,9 @@ def test_wrong_arguments(words, expected, capsys):
 def test_a_study_that_is_wrong_is_told_in_one_line(tmp_path, run):
     status, _, shown = run(write_study(tmp_path, 'plugin', seeds=()))
     assert (status, len(shown.splitlines())) == (2, 1)
+    status, _, shown = run(write_study(tmp_path, 'plugin', compare_with='mask_rcnn'))
+    assert (status, len(shown.splitlines())) == (2, 1)
+    assert "compare_with='mask_rcnn': give one of its runs" in shown
     study = write_study(tmp_path, 'plugin', size=None)
     status, _, shown = run(study, '--results', tmp_path / 'results.json')
     assert status == 2
