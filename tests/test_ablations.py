@@ -80,11 +80,11 @@ def test_learns_and_scores(path):
 
 
 @every_ablation
-def test_changes_the_head_and_what_it_learns_alone(path):
+def test_changes_the_head_what_it_learns_and_its_score_alone(path):
     base = BASES.get(path.stem.split('_')[0], BASE)
     cfg, base = (copy.deepcopy(read(each)) for each in (path, base))
     for changed in (cfg, base):
-        for key in ('type', 'mask_iou_head', 'mask_iou_sampler'):
+        for key in ('type', 'mask_iou_head', 'mask_iou_sampler', 'score_power'):
             changed.model.roi_head.pop(key, None)
     for key in ('model', 'train_dataloader', 'param_scheduler', 'optim_wrapper', 'train_cfg'):
         assert cfg[key] == base[key], key
@@ -138,6 +138,7 @@ PROMISES = {
     'loss_bce_ranking': dict(loss_iou='SummedLoss', logits=True),
     'detached_mask': dict(sampler='NoneType', loss_iou='MSELoss', detached=True),
     'mask_gradient': dict(sampler='NoneType', loss_iou='MSELoss', detached=False),
+    'score_power': dict(head='MSMaskIoUHead', roi_head='MSScorePowerRoIHead', cls_power=0.25),
     'size_half_channels': dict(head='MSMaskIoUHead', convs=4, channels=48, width=128),
     'size_two_convs': dict(head='MSMaskIoUHead', convs=2, channels=96, width=256),
     'size_depthwise': dict(head='DepthwiseMaskIoUHead', convs=4),
@@ -152,6 +153,7 @@ def facts(roi_head):
     loss = head.loss_iou
     return dict(
         roi_head=type(roi_head).__name__,
+        cls_power=getattr(roi_head, 'score_power', 1),
         head=type(head).__name__,
         side=head.roi_feat_size[0],
         sampler=type(sampler).__name__,

@@ -44,6 +44,7 @@ runs = dict(
     loss_smooth_l1=dict(title='smooth L1, linear', base='loss_smooth_l1.py'),
     loss_ranking=dict(title='pairwise ranking', base='loss_ranking.py'),
     loss_bce_ranking=dict(title='cross-entropy + ranking', base='loss_bce_ranking.py'),
+    score_power=dict(title='score s_cls^0.25 · s_iou', base='score_power.py'),
     size_half_channels=dict(title='half the channels', base='size_half_channels.py'),
     size_two_convs=dict(title='two convolutions', base='size_two_convs.py'),
     size_depthwise=dict(title='depthwise separable convolutions', base='size_depthwise.py'),

@@ -198,11 +198,15 @@ class MaskScoringMixin:
         counts = [len(results) for results in results_list]
         for results, ious in zip(results_list, mask_ious.split(counts)):
             results.mask_ious = ious
-            results.mask_scores = results.scores * ious
+            results.mask_scores = self._mask_scores(results.scores, ious)
             if self.mask_iou_calibration is not None:
                 self.mask_iou_calibration.rescore(results)
             if self.rescore_boxes:
                 results.scores = results.mask_scores
+
+    def _mask_scores(self, scores: Tensor, mask_ious: Tensor) -> Tensor:
+        """(N,) s_mask = s_cls · s_iou (paper, section 3.1)."""
+        return scores * mask_ious
 
     def _predict_mask_ious(
         self, forwards: Sequence[MaskForward], mask_probs: Tensor, labels: Tensor

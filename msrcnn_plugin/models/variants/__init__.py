@@ -13,6 +13,7 @@ from .multiplied_head import MultipliedMaskIoUHead
 from .pairwise_ranking_loss import PairwiseRankingLoss
 from .pooled_head import PooledMaskIoUHead
 from .roi_grid_sampler import RoIGridSampler
+from .score_power_roi_head import MSScorePowerRoIHead
 from .sigmoid_mse_loss import SigmoidMSELoss
 from .sub_pixel_head import SubPixelMaskIoUHead
 from .summed_loss import SummedLoss
@@ -26,6 +27,7 @@ __all__ = [
     'LogitCutMaskIoUHead',
     'MSAllMasksRoIHead',
     'MSFineFeatureRoIHead',
+    'MSScorePowerRoIHead',
     'MaskOnlyMaskIoUHead',
     'MultipliedMaskIoUHead',
     'PairwiseRankingLoss',
