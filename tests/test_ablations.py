@@ -1,6 +1,7 @@
 """Every ablation: what its config says, one step of training and a prediction, and the study."""
 
 import copy
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,15 @@ def head_only(path):
 def test_its_first_line_says_what_it_is(path):
     first, *_ = path.read_text().splitlines()
     assert re.match('# MS R-CNN', first)
+
+
+@every_ablation
+def test_its_head_says_what_it_reached(path):
+    studies = json.loads((ABLATIONS / 'results.json').read_text()).values()
+    found = {run: figures for runs in studies for run, figures in runs.items()}[path.stem]
+    gain, pearson = found['gain']['mean'], found['mask_iou_pearson']['mean']
+    said = f'# Reached: gain {100 * gain:+.2f}, Pearson {pearson:.3f} (README).'
+    assert said in path.read_text().splitlines()
 
 
 @every_ablation

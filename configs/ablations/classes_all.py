@@ -2,6 +2,7 @@
 # learned, 0 for classes that are not there.
 # The paper's target #2 (R18-FPN), much worse there.
 # Expected: worse; the head spends itself on telling classes, which the class score does already.
+# Reached: gain +1.25, Pearson 0.605 (README).
 _base_ = './classes_target.py'
 
 model = dict(

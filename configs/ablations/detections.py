@@ -1,6 +1,7 @@
 # MS R-CNN R18-FPN on nuclei by our recipe, the MaskIoU head alone, for 2 epochs on a trained Mask
 # R-CNN: what the other configs here change one thing of. study.py has them all.
-# Expected: the most gain of all, 0.9 mask AP or more over the class score.
+# Expected: the most gain of all, 0.9 mask AP or more over the class score, as in a trial.
+# Reached: gain +1.36, Pearson 0.832 (README).
 _base_ = '../nuclei/ms_rcnn_r18_fpn.py'
 
 custom_hooks = [dict(type='TrainMaskIoUHeadOnlyHook')]

@@ -1,5 +1,6 @@
 # MS R-CNN, head only: our samples, binary cross-entropy and the ranking loss added up.
 # Expected: the order a little better than by cross-entropy alone, the calibration a little worse.
+# Reached: gain +1.39, Pearson 0.827 (README).
 _base_ = './detections.py'
 
 cross_entropy = _base_.model.roi_head.mask_iou_head.loss_iou

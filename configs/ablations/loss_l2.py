@@ -1,5 +1,6 @@
 # MS R-CNN, head only: our samples with the paper's loss, L2 on a linear output.
-# Measured in a trial on all detections: a gain of 0.4 mask AP, where cross-entropy has 0.9.
+# Expected: half of cross-entropy's gain, as in a trial on all detections (0.4 of 0.9 mask AP).
+# Reached: gain +1.19, Pearson 0.835 (README).
 _base_ = './detections.py'
 
 loss = dict(_delete_=True, type='MSELoss', loss_weight=0.5)

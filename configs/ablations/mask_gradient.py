@@ -3,6 +3,7 @@
 # the paper's code. On a frozen trunk it would change nothing. study_whole.py compares it with
 # detached_mask.py.
 # Expected: masks as good as with detached_mask.py; the gradient is small beside the mask loss's.
+# Reached: gain -0.33, Pearson 0.536 (README).
 _base_ = '../nuclei/paper_ms_rcnn_r18_fpn.py'
 
 max_epochs = 2

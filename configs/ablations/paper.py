@@ -2,6 +2,7 @@
 # their IoU on the RoI grid; zero targets are not counted.
 # The paper's rows "target mask, max-pool, concat", "target category only" and "τ = 0" (R18-FPN).
 # Expected: hardly a gain here. False detections, which this head has never seen, get good scores.
+# Reached: gain +0.18, Pearson 0.586 (README).
 _base_ = './detections.py'
 
 model = dict(

@@ -1,7 +1,8 @@
 # What makes the predicted IoU better: MaskIoU heads and recipes on the trunk that study_cpu.py of
 # configs/nuclei trains, one thing changed at a time. Eight minutes a run on one core:
 #     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/nuclei/study_cpu.py --only mask_rcnn
-#     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/ablations/study.py
+#     DSB2018_ROOT=FOLDER python tools/run_ablations.py configs/ablations/study.py \
+#         --results configs/ablations/results.json
 title = 'Nuclei, R18-FPN: the MaskIoU head alone, on a trained Mask R-CNN'
 size = 'head alone'
 compare_with = 'detections'

@@ -1,7 +1,8 @@
 # For which classes the MaskIoU head learns, and whose masks it sees, on the demo set of four:
 #     python tools/make_demo_data.py work_dirs/demo/data
 #     mim train mmdet configs/demo/mask_rcnn_r18_fpn.py --work-dir work_dirs/demo/trunk
-#     python tools/run_ablations.py configs/ablations/study_classes.py
+#     python tools/run_ablations.py configs/ablations/study_classes.py \
+#         --results configs/ablations/results.json
 title = 'Demo set, R18-FPN: the MaskIoU head alone, on a trained Mask R-CNN'
 size = 'head alone, demo set'
 compare_with = 'classes_target'
