@@ -76,7 +76,7 @@ def calibrate(args):
     import torch
 
     from msrcnn_plugin.checkpoints import read_content
-    from msrcnn_plugin.evaluation.whole_file import whole_file
+    from msrcnn_plugin.files import atomic_write
     from msrcnn_plugin.models import calibrated_checkpoint
 
     calibration, figures = fitted(args.pairs, args.method)
@@ -89,10 +89,10 @@ def calibrate(args):
     calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
     # What is in there, for people; the map itself goes where the model looks for it.
     calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
-    with whole_file(args.out) as stream:
+    with atomic_write(args.out) as stream:
         torch.save(calibrated, stream)
     if args.json:
-        with whole_file(args.json) as stream:
+        with atomic_write(args.json) as stream:
             stream.write(json.dumps(figures, indent=2).encode() + b'\n')
     return figures
 

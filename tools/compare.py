@@ -222,7 +222,7 @@ def number(value, digits):
 
 def show(args, outcomes, console):
     """Table, JSON and page of the models that were tested; their paths by name."""
-    from msrcnn_plugin.evaluation.whole_file import whole_file
+    from msrcnn_plugin.files import atomic_write
     from msrcnn_plugin.shown_path import shown_command
     from msrcnn_plugin.visualization.report import figures_of, lead, render_report, write_report
 
@@ -233,7 +233,7 @@ def show(args, outcomes, console):
     if args.json:
         paths['figures'] = args.json
         written = {**(figures_of(models) if models else {}), 'failed': failed}
-        with whole_file(args.json) as stream:
+        with atomic_write(args.json) as stream:
             stream.write(json.dumps(written, indent=2).encode() + b'\n')
     if models:
         console.print(table(models))

@@ -131,7 +131,7 @@ def report(args):
     """Makes the page and the JSON; returns their paths by name."""
     from dataclasses import replace
 
-    from msrcnn_plugin.evaluation.whole_file import whole_file
+    from msrcnn_plugin.files import atomic_write
     from msrcnn_plugin.shown_path import shown_command
     from msrcnn_plugin.visualization import read_gallery
     from msrcnn_plugin.visualization.report import (
@@ -148,11 +148,11 @@ def report(args):
     paths = {'page': args.out or pairs_file.with_name('report.html'), 'pairs': pairs_file}
     if args.json:
         paths['figures'] = args.json
-        with whole_file(args.json) as stream:
+        with atomic_write(args.json) as stream:
             stream.write(json.dumps(figures_of([model]), indent=2).encode())
     if args.figure:
         paths['figure'] = args.figure
-        with whole_file(args.figure) as stream:
+        with atomic_write(args.figure) as stream:
             overview_figure(model).savefig(stream, format=args.figure.suffix[1:], dpi=FIGURE_DPI)
     if args.cases and all(files):
         try:

@@ -242,7 +242,7 @@ def gain_lines(records):
 
 def show(args, study, records, failures, console):
     """Table, intervals and JSON of what is done."""
-    from msrcnn_plugin.evaluation.whole_file import write_json
+    from msrcnn_plugin.files import write_json
     from msrcnn_plugin.studies import spreads
 
     if records:

@@ -59,7 +59,7 @@ def table(found):
 def main(argv=None):
     parser, args = parse_args(argv)
     from msrcnn_plugin.evaluation import MaskScoringPairs
-    from msrcnn_plugin.evaluation.whole_file import write_json
+    from msrcnn_plugin.files import write_json
 
     try:
         found = chosen(*map(MaskScoringPairs.load, (args.choose, args.judge)))

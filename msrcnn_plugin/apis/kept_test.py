@@ -27,7 +27,7 @@ from ..compat import HOST, distribution_versions, installed_versions
 from ..data_root import DataRootRunner, with_data_root
 from ..evaluation import MaskScoringPairs, MaskScoringResult
 from ..evaluation.input_checks import read_annotations
-from ..evaluation.whole_file import write_json
+from ..files import write_json
 from ..shown_path import shown_path
 from .child_process import answer, silent_end
 from .scored_test import (

@@ -18,7 +18,7 @@ from mmengine.runner import Runner, load_checkpoint
 
 from ..evaluation import MaskScoringResult
 from ..evaluation.input_checks import check_image_names, read_annotations
-from ..evaluation.progress import progress_bar
+from ..progress import progress_bar
 from .mean_mask_probs import give_mean_mask_probs
 
 PAIRS_NAME, RESULTS_PREFIX = 'pairs.npz', 'predictions'

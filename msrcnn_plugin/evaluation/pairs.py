@@ -16,7 +16,7 @@ from pycocotools.cocoeval import Params
 from .matching import Overlaps
 from .ranking_basis import RankingBasis
 from .rankings import RankedAP, rank_masks
-from .whole_file import whole_file
+from ..files import atomic_write
 
 FORMAT = 1
 _OPTIONAL = ('predicted_iou', 'mean_prob', 'uncalibrated_iou')
@@ -108,7 +108,7 @@ class MaskScoringPairs:
         if self.basis is not None:
             basis = {_BASIS + name: value for name, value in vars(self.basis).items()}
             arrays.update({name: value for name, value in basis.items() if value is not None})
-        with whole_file(path) as stream:
+        with atomic_write(path) as stream:
             np.savez_compressed(stream, format=FORMAT, **arrays)
 
     @classmethod

@@ -12,7 +12,7 @@ from mmdet.datasets.api_wrappers import COCOeval
 from mmdet.evaluation import CocoMetric
 
 from .matching import OverlapCollector, Overlaps, pairwise_mask_iou
-from .progress import progress_bar
+from ..progress import progress_bar
 
 
 class LeanCOCOeval(COCOeval):

@@ -25,7 +25,7 @@ from ..apis.kept_test import (
     imported_files,
 )
 from ..compat import HOST, distribution_versions, installed_versions
-from ..evaluation.whole_file import read_json, write_json
+from ..files import read_json, write_json
 from .study import StudyRun
 
 INPUTS_NAME = 'inputs.json'

@@ -13,7 +13,7 @@ from ..apis import KeptTest, ScoredTest, keep_outcome
 from ..apis.kept_test import PACKAGE, device
 from ..compat import HOST, installed_versions
 from ..evaluation import bootstrap_gain
-from ..evaluation.whole_file import read_json, write_json
+from ..files import read_json, write_json
 from .inputs import INPUTS_NAME
 from .study import StudyRun
 

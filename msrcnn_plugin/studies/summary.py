@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.whole_file import read_json, write_json
+from ..files import read_json, write_json
 
 # Of the figures of a run, those that a results file has. AP as fractions.
 SUMMARISED = (

@@ -16,7 +16,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.utils import import_modules_from_strings
 
 from ..apis.scored_test import build_runner
-from ..evaluation.whole_file import write_json
+from ..files import write_json
 from ..hooks.prediction_cost_hook import peak_resident_bytes
 from .study import StudyRun
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ...evaluation.whole_file import whole_file
+from ...files import atomic_write
 from ..gallery import PREDICTION_COLOUR, TRUTH_COLOUR, MisjudgedMask, draw_misjudged
 from ..palette import DARK, grouped, written
 from .inline_pictures import colour_variable, inline_jpeg
@@ -80,7 +80,7 @@ def render_report(
 
 def write_report(path: str | os.PathLike, page: str) -> None:
     """Writes the page; the file appears whole or not at all."""
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(page.encode())
 
 

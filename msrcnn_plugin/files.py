@@ -11,7 +11,7 @@ from typing import IO, Any
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """A stream of bytes that becomes the file at ``path`` when the block ends without an error.
 
     Makes the folders above it; a file that was there stays as it was until then.
@@ -44,6 +44,6 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
-    """``content`` as a `whole_file`, indented."""
-    with whole_file(path) as stream:
+    """``content`` as a `atomic_write`, indented."""
+    with atomic_write(path) as stream:
         stream.write((json.dumps(content, indent=1) + '\n').encode())
