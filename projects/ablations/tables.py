@@ -128,6 +128,7 @@ TABLES = {
             BY_MASK_SCORE,
             interval('gain (95 % interval), each seed', 'gain'),
             PEARSON,
+            ECE,
         ),
         studies=('nuclei',),
     ),
