@@ -9,7 +9,8 @@ _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '../_base_/mask_scori
 
 runner_type = 'DataRootRunner'  # lets --cfg-options data_root=FOLDER reach datasets and evaluators
 custom_imports = dict(
-    imports=['msrcnn_plugin', 'msrcnn_plugin.data_root'], allow_failed_imports=False
+    imports=['msrcnn_plugin', 'msrcnn_plugin.cpu_launcher', 'msrcnn_plugin.data_root'],
+    allow_failed_imports=False,
 )
 data_root = None
 data_root_help = (
