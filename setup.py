@@ -17,8 +17,13 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['msrcnn_plugin', 'msrcnn_plugin.*']),
     package_data={
-        # `mim train msrcnn_plugin CONFIG` looks for configs and its scripts in .mim.
-        'msrcnn_plugin': ['py.typed', '.mim/configs/**/*.py', '.mim/tools/*.py'],
+        # `mim train msrcnn_plugin CONFIG` finds the config by its file name, which must be unique.
+        'msrcnn_plugin': [
+            'py.typed',
+            '.mim/configs/*.py',
+            '.mim/configs/_base_/*.py',
+            '.mim/tools/*.py',
+        ],
         'msrcnn_plugin.visualization.report': ['page/*'],
     },
     entry_points={'console_scripts': ['msrcnn = msrcnn_plugin.commands.main:main']},
