@@ -20,9 +20,9 @@ RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 help:
 	@echo 'make demo     from nothing to a trained, tested model, its figures and a picture'
 	@echo 'make test     the whole test suite             (ARGS="-k geometry" goes to pytest)'
-	@echo 'make lint     rules, format, types; whether the documents show the latest results'
+	@echo 'make lint     rules, format, types; whether the tables show the latest results'
 	@echo 'make bench    speed and memory against the stock heads'
-	@echo 'make results  the tables of results in the documents'
+	@echo 'make results  the tables of README and docs/results, from results/*.json'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
 	@echo 'PYTHON=python3.12       the interpreter, 3.10 to 3.13     VENV=folder  the environment'
@@ -48,10 +48,10 @@ lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) tools/results_table.py --check
+	$(RUN) projects/ablations/tables.py --check
 
 bench: setup
 	$(RUN) tools/benchmark.py $(ARGS)
 
 results: setup
-	$(RUN) tools/results_table.py $(ARGS)
+	$(RUN) projects/ablations/tables.py $(ARGS)

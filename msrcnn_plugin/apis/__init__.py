@@ -1,16 +1,12 @@
 """What a program calls: predictions and their scores for people, whole tasks in one function."""
 
-from .kept_test import KeptTest, ScoredTestError, keep_outcome
 from .mask_scoring_inferencer import MaskScoringInferencer
 from .review_queue import review_queue
 from .scored_test import ScoredTest, run_scored_test
 
 __all__ = [
-    'KeptTest',
     'MaskScoringInferencer',
     'ScoredTest',
-    'ScoredTestError',
-    'keep_outcome',
     'review_queue',
     'run_scored_test',
 ]
