@@ -105,6 +105,12 @@ def wheel(tmp_path_factory):
     return built
 
 
+def metadata_of(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+    return archive.read(name).decode()
+
+
 def run(*command, cwd=None, status=0):
     done = subprocess.run(
         list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False
@@ -133,7 +139,7 @@ def test_mim_finds_each_config_of_the_wheel_by_its_name(wheel):
 
 def test_the_metadata_is_complete(wheel):
     assert 'PASSED' in run(sys.executable, '-m', 'twine', 'check', '--strict', wheel)
-    text = zipfile.ZipFile(wheel).read('msrcnn_plugin-0.2.0.dist-info/METADATA').decode()
+    text = metadata_of(wheel)
     assert 'License: Apache-2.0' in text or 'License-Expression: Apache-2.0' in text
     required = [line for line in text.splitlines() if line.startswith('Requires-Dist')]
     plain = ' '.join(line for line in required if 'extra ==' not in line)
@@ -160,8 +166,7 @@ def without_host(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp('without_host')
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob('lib/python*/site-packages')
-    lines = zipfile.ZipFile(wheel).read('msrcnn_plugin-0.2.0.dist-info/METADATA').decode()
-    names = re.findall(r'^Requires-Dist: ([\w-]+)(?!.*extra ==)', lines, re.MULTILINE)
+    names = re.findall(r'^Requires-Dist: ([\w-]+)(?!.*extra ==)', metadata_of(wheel), re.MULTILINE)
     for distribution in required_distributions(names):
         for top in {file.parts[0] for file in distribution.files} - {'..', '__pycache__'}:
             if not (packages / top).exists():
