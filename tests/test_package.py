@@ -25,14 +25,14 @@ ROOMS = {'geometry', 'models', 'evaluation', 'visualization', 'checkpoints'}
 MAY_IMPORT = {
     'msrcnn_plugin': {'registration'},
     'checked_host': {'compat'},
-    'components': {'checked_host', 'models', 'hooks', 'evaluation', 'visualization'},
+    'components': {'checked_host', 'checkpoints', 'models', 'hooks', 'evaluation', 'visualization'},
     'doctor': BASIC,
     'models': {'geometry', 'checked_host'},
     'checkpoints': {'models', *BASIC},
     'evaluation': {'geometry', *BASIC},
     'visualization': {'geometry', 'evaluation', *BASIC},
     'apis': {*ROOMS, *BASIC, 'shown_path'},
-    'commands': {*ROOMS, *BASIC, 'apis', 'hooks', 'doctor'},
+    'commands': {*ROOMS, *BASIC, 'apis', 'hooks', 'doctor', 'synthetic'},
     '__main__': {'commands'},
 }
 
