@@ -1,0 +1,89 @@
+"""Finds the files of a config's test set and checks them before anything is predicted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from ..evaluation.input_checks import check_image_names, read_annotations
+
+
+def check_test_set(cfg: Config) -> None:
+    """Checks annotations and images of the test set, and the annotations of its metric.
+
+    Data sets of another kind than COCO's and files of a remote storage are left to mmdet.
+
+    Raises:
+        ValueError: names the file and the first problems in it; or the images that cannot be read,
+            are of another size than the annotations say, or are rotated by their EXIF tag.
+        FileNotFoundError: no annotation file, or images that are missing.
+    """
+    for evaluator in cfg.test_evaluator:
+        if evaluator.get('ann_file'):
+            read_annotations(evaluator['ann_file'])
+    for dataset in plain_datasets(cfg.test_dataloader.dataset):
+        file, folder = annotation_file(dataset), image_folder(dataset)
+        if file is None or '://' in file:
+            continue
+        ground_truth = read_annotations(file)
+        check_image_names(ground_truth, file)
+        if folder is not None and '://' not in folder:
+            check_images(ground_truth, folder)
+
+
+def check_images(ground_truth: Mapping[str, Any], folder: str) -> None:
+    names = [image['file_name'] for image in ground_truth['images']]
+    missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(names)} images are missing, the first is '
+            f'{os.path.join(folder, missing[0])}: check data_root and data_prefix of the test set'
+        )
+
+
+def plain_datasets(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the data sets that a config's ``dataset`` wraps or concatenates, or itself."""
+    inner = dataset.get('datasets') or list(filter(None, [dataset.get('dataset')]))
+    if not inner:
+        yield dataset
+    for one in inner:
+        yield from plain_datasets(one)
+
+
+def annotation_file(dataset: Mapping[str, Any]) -> str | None:
+    """Returns the path of a plain data set's annotations, None where it names none."""
+    file = dataset.get('ann_file')
+    return os.path.join(dataset.get('data_root') or '', file) if file else None
+
+
+def image_folder(dataset: Mapping[str, Any]) -> str | None:
+    """Returns the folder of a plain data set's images, None where it names none."""
+    prefix = (dataset.get('data_prefix') or {}).get('img')
+    return None if prefix is None else os.path.join(dataset.get('data_root') or '', prefix)
+
+
+def label_categories(cfg: Config, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the COCO category (``id``, ``name``) of each label that a model predicts.
+
+    mmdet numbers the labels in the order of the annotation file, whatever the order of ``classes``
+    is. Without an annotation file of the test set, the ids are 1 to K in the order of ``classes``.
+
+    Raises:
+        ValueError: the annotation file lacks one of the classes, or has two of one name.
+    """
+    for dataset in plain_datasets(cfg.get('test_dataloader', {}).get('dataset', {})):
+        file = annotation_file(dataset)
+        if file is None or not os.path.isfile(file):
+            continue
+        categories = read_annotations(file)['categories']
+        found = [dict(id=c['id'], name=c['name']) for c in categories if c['name'] in classes]
+        if len(found) != len(classes):
+            raise ValueError(
+                f"{file} has {len(found)} categories of the model's {len(classes)} classes "
+                f'({", ".join(classes[:5])} ...): give the config that the model was trained with'
+            )
+        return found
+    return [dict(id=number, name=name) for number, name in enumerate(classes, 1)]
