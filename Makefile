@@ -16,9 +16,9 @@ RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 help:
 	@echo 'make demo     from nothing to a trained, tested model, its figures and a picture'
 	@echo 'make test     the whole test suite             (ARGS="-k geometry" goes to pytest)'
-	@echo 'make lint     ruff: rules and format; whether README shows the latest results'
+	@echo 'make lint     ruff: rules and format; whether the tables show the latest results'
 	@echo 'make bench    speed and memory against the stock heads'
-	@echo 'make results  the tables of the studies in README, from configs/*/results.json'
+	@echo 'make results  the tables of README and docs/results, from results/*.json'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
 	@echo 'PYTHON=python3.10 chooses the interpreter (3.9 to 3.11), VENV=folder the environment.'
@@ -39,10 +39,10 @@ test: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) tools/results_table.py --check
+	$(RUN) projects/ablations/tables.py --check
 
 bench: setup
 	$(RUN) tools/benchmark.py $(ARGS)
 
 results: setup
-	$(RUN) tools/results_table.py $(ARGS)
+	$(RUN) projects/ablations/tables.py $(ARGS)

@@ -1,8 +1,6 @@
 """Small models and ground truth that the tests share."""
 
 import os
-from multiprocessing import Pipe
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 import msrcnn_plugin  # noqa: F401  (registers the plugin)
-from msrcnn_plugin.studies import carrying_out
 
 if 'PYTEST_XDIST_WORKER' in os.environ:
     # One process a core: more threads, here and in its children, would wait for each other.
@@ -46,27 +43,6 @@ def models_folder(tmp_path_factory):
     init_default_scope('mmdet')
     torch.manual_seed(0)
     return lay_out_models(tmp_path_factory.mktemp('models'))
-
-
-@pytest.fixture
-def no_children(monkeypatch):
-    """The runs of a study are done in this process; the label and stage of each that was begun."""
-    begun = []
-
-    def start(run, provenance):
-        here, there = Pipe(duplex=False)
-        stage = run.next_stage
-        begun.append((run.label, stage))
-        try:
-            carrying_out.do_next_stage(there, run, provenance)
-            there.send(None)
-        except Exception as error:
-            there.send(str(error))
-        there.close()
-        return carrying_out.Work(run, stage, Mock(), here)
-
-    monkeypatch.setattr(carrying_out, 'start', start)
-    return begun
 
 
 def tiny_model_cfg(roi_head_type='MSRoIHead', num_classes=3, **roi_head):

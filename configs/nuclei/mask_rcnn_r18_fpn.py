@@ -1,21 +1,11 @@
 # Mask R-CNN on the nuclei of Data Science Bowl 2018, from scratch, for the CPU: the model that
 # ms_rcnn_r18_fpn.py is compared with. Three quarters of an hour on one core.
-# To reach: box AP 38.4, mask AP 40.9 (study_cpu.py, mean of two seeds).
+# To reach: box AP 38.4, mask AP 40.9 (mean of two seeds, docs/results/nuclei.md).
 #
-# The data is a COCO folder, as tools/convert_dsb2018.py writes it:
+# DSB2018_ROOT names the folder of the data, which tools/convert_dsb2018.py writes:
 #     DSB2018_ROOT=FOLDER mim train mmdet configs/nuclei/mask_rcnn_r18_fpn.py
-#     mim train mmdet configs/nuclei/mask_rcnn_r18_fpn.py --cfg-options data_root=FOLDER
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '../_base_/mask_scoring.py']
 
-runner_type = 'DataRootRunner'  # lets --cfg-options data_root=FOLDER reach datasets and evaluators
-custom_imports = dict(
-    imports=['msrcnn_plugin', 'msrcnn_plugin.data_root'], allow_failed_imports=False
-)
-data_root = None
-data_root_help = (
-    'give it with --cfg-options data_root=FOLDER or DSB2018_ROOT=FOLDER; '
-    'tools/convert_dsb2018.py makes it from the Kaggle download'
-)
 root = '{{$DSB2018_ROOT:data/dsb2018}}/'
 
 width = 96  # channels of FPN and heads; 256 in the paper

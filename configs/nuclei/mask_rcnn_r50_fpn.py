@@ -1,7 +1,7 @@
 # Mask R-CNN R50-FPN on the nuclei of Data Science Bowl 2018, from scratch, at 512 px, for a GPU:
 # the model that ms_rcnn_r50_fpn.py is compared with. The data as in mask_rcnn_r18_fpn.py.
 # To reach: more than mask_rcnn_r18_fpn.py does, box AP 38.4 and mask AP 40.9. How much is not
-# measured yet; study_gpu.py does it.
+# measured yet.
 _base_ = './mask_rcnn_r18_fpn.py'
 
 width = 256

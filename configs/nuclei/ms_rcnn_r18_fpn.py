@@ -1,7 +1,7 @@
 # MS R-CNN by our recipe on the nuclei of Data Science Bowl 2018, from scratch, for the CPU: the
 # MaskIoU head learns from what the model detects. The data as in mask_rcnn_r18_fpn.py.
-# To reach: box AP 37.8, mask AP 40.6 by class score and 41.9 by mask score (study_cpu.py, mean of
-# two seeds).
+# To reach: box AP 37.8, mask AP 40.6 by class score and 41.9 by mask score (mean of two
+# seeds, docs/results/nuclei.md).
 _base_ = ['./paper_ms_rcnn_r18_fpn.py', '../_base_/learn_from_detections.py']
 
 # 64 detections a step, and 128 to learn from: on a CPU each costs as much as a positive.

@@ -16,10 +16,6 @@ _RENAMED = dict(run_scored_test='evaluate_checkpoint', ScoredTest='CheckpointEva
 
 
 def __getattr__(name: str) -> Any:
-    if name in ('KeptTest', 'ScoredTestError', 'keep_outcome'):  # goes with studies/
-        from . import kept_test
-
-        return getattr(kept_test, name)
     if name not in _RENAMED:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     new = _RENAMED[name]

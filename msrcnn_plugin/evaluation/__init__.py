@@ -16,7 +16,6 @@ from .pairs import MaskScoringPairs
 from .ranking_basis import RankingBasis
 from .rankings import RankedAP, rank_masks
 from .result import MaskScoringResult, ScopeFigures
-from .score_exponent import ap_by_exponent, best_exponent
 
 __all__ = [
     'BootstrapGain',
@@ -31,8 +30,6 @@ __all__ = [
     'RankingBasis',
     'ReliabilityCurve',
     'ScopeFigures',
-    'ap_by_exponent',
-    'best_exponent',
     'bootstrap_gain',
     'expected_calibration_error',
     'fit_iou_calibration',

@@ -2,12 +2,10 @@
 
 from .mask_iou_loss_warmup_hook import MaskIoULossWarmupHook
 from .mask_iou_monitor_hook import MaskIoUMonitorHook
-from .prediction_cost_hook import PredictionCostHook
 from .train_mask_iou_head_only_hook import TrainMaskIoUHeadOnlyHook
 
 __all__ = [
     'MaskIoULossWarmupHook',
     'MaskIoUMonitorHook',
-    'PredictionCostHook',
     'TrainMaskIoUHeadOnlyHook',
 ]

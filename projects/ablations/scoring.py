@@ -1,0 +1,92 @@
+"""The test of trained weights: the only place here that calls the plugin's evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from msrcnn_plugin.apis import run_scored_test
+from msrcnn_plugin.evaluation import MaskScoringPairs, bootstrap_gain
+
+PAIRS_NAME = 'pairs.npz'
+# A GPU rounds differently from run to run. It moves boxes by less than this, in pixels, and the
+# masks by a pixel or two, which is much of a small mask.
+BOX_TOLERANCE, IOU_TOLERANCE = 0.1, 0.05
+FAR = 1e6  # pixels between two images
+
+
+def test_weights(config: Path, checkpoint: Path, folder: Path) -> dict[str, Any]:
+    """Tests a checkpoint: its figures, and the gain of its mask score over its class score.
+
+    Returns:
+        ``figures`` as `MaskScoringMetric` names them and ``gain`` with its 95 % interval, as
+        fractions. ``gain`` is empty where the model predicts no IoU or overwrites the class score.
+    """
+    found = run_scored_test(config, checkpoint, folder)
+    pairs = found.result.pairs
+    gain: Mapping[str, Any] = {}
+    if pairs.predicted_iou is not None and not found.writes_mask_scores:
+        gain = asdict(bootstrap_gain(pairs, pairs.mask_score, pairs.box_score))
+    figures = {name.split('/', 1)[-1]: value for name, value in found.figures.items()}
+    return dict(figures=_for_json(figures), gain=_for_json(gain))
+
+
+def difference(folder: Path, other: Path) -> dict[str, Any]:
+    """Mask AP of one test minus that of another test of the same masks, with its 95 % interval.
+
+    Each test ranks by its own mask score. A paired bootstrap over the images tells more than two
+    gains with an interval each, because an image is hard or easy for both scores.
+
+    Args:
+        folder, other: folders of `test_weights`.
+
+    Returns:
+        gain, low, high as fractions, and images; empty where there is no other test, or where its
+        masks are not the same.
+    """
+    if not (other / PAIRS_NAME).is_file():
+        return {}
+    pairs, theirs = (MaskScoringPairs.load(each / PAIRS_NAME) for each in (folder, other))
+    places = same_masks(*map(_points, (pairs, theirs)), pairs.true_iou, theirs.true_iou)
+    if places is None:
+        return {}
+    found = bootstrap_gain(pairs, pairs.mask_score, theirs.mask_score[places])
+    return _for_json(asdict(found))
+
+
+def same_masks(
+    points: NDArray, other_points: NDArray, iou: NDArray, other_iou: NDArray
+) -> NDArray[np.int64] | None:
+    """Finds the masks of one test in another one, whose order and rounding may differ.
+
+    Args:
+        points: (N, 6) `_points` of the detections; other_points: (M, 6) of the other test's.
+        iou: (N,) true IoU of the detections; other_iou: (M,) of the other test's.
+
+    Returns:
+        (N,) the place of each detection in the other test; None where the masks differ.
+    """
+    if len(points) != len(other_points):
+        return None
+    distance, places = cKDTree(other_points).query(points)
+    one_to_one = len(np.unique(places)) == len(places)
+    same = one_to_one and (distance <= BOX_TOLERANCE).all()
+    return places if same and np.allclose(iou, other_iou[places], atol=IOU_TOLERANCE) else None
+
+
+def _points(pairs: MaskScoringPairs) -> NDArray[np.float64]:
+    """(N, 6) image, category and box of each detection; images and categories lie far apart."""
+    numbers = np.column_stack([pairs.image_id, pairs.category_id]).astype(float) * FAR
+    return np.hstack([numbers, pairs.box])
+
+
+def _for_json(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {name: None if math.isnan(value) else value for name, value in figures.items()}

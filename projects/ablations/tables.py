@@ -1,0 +1,224 @@
+"""Writes the tables of the documents from results/*.json (``make results``).
+
+A table stands in README.md or below docs/ between these lines; nothing else is changed:
+
+    <!-- results:NAME -->
+    <!-- end of results -->
+
+With --check it changes nothing and exits 1 where a document is out of date (``make lint``). A new
+table is an entry of TABLES: a record file and its columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
+
+from projects.ablations.table import STUDIES  # noqa: E402
+
+Records = Sequence[Mapping[str, Any]]
+MARKER = re.compile(r'<!-- results:([\w-]+) -->')
+BLOCK = re.compile(
+    rf'({MARKER.pattern}\n)(?:(?!<!-- results:).)*?(<!-- end of results -->)', re.DOTALL
+)
+NOTHING = '–'
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; a cell is made of the records of one run, one record a seed."""
+
+    title: str
+    cell: Callable[[Records], str]
+    align: str = '---:'
+
+
+@dataclass(frozen=True)
+class Table:
+    """The runs of a record file, each study by itself."""
+
+    results: str  # results/NAME.json
+    columns: tuple[Column, ...]
+    studies: tuple[str, ...] | None = None  # all of the file by default
+
+
+def figure(title: str, path: str, factor: float = 1, digits: int = 3) -> Column:
+    """Mean ± standard deviation over the seeds of a record's figure, such as 'figures.bbox_mAP'."""
+
+    def cell(records: Records) -> str:
+        values = [value for record in records if (value := look_up(record, path)) is not None]
+        if not values:
+            return NOTHING
+        mean = f'{factor * statistics.fmean(values):.{digits}f}'
+        std = f' ± {factor * statistics.stdev(values):.{digits}f}' if len(values) > 1 else ''
+        return mean + std
+
+    return Column(title, cell)
+
+
+def interval(title: str, key: str) -> Column:
+    """A gain in AP of each seed, with its 95 % interval."""
+
+    def one(record: Mapping[str, Any]) -> str:
+        values = [look_up(record, f'{key}.{name}') for name in ('gain', 'low', 'high')]
+        if None in values:
+            return NOTHING
+        return '{:+.2f} ({:+.2f} to {:+.2f})'.format(*(100 * value for value in values))
+
+    return Column(title, lambda records: '; '.join(dict.fromkeys(map(one, records))))
+
+
+def look_up(record: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where there is none."""
+    value: Any = record
+    for name in path.split('.'):
+        value = (value or {}).get(name)
+    return value
+
+
+def titled(records: Records) -> str:
+    """The row's title, and the paper's row that it repeats."""
+    study, run = records[0].get('study'), records[0]['run']
+    rows = {row.name: row for row in STUDIES[study].rows} if study in STUDIES else {}
+    if run not in rows:
+        return records[0].get('title', run)
+    return rows[run].title + (f' ({rows[run].paper})' if rows[run].paper else '')
+
+
+RUN = Column('run', lambda records: f'`{records[0]["run"]}`', '---')
+MODEL = Column('model', titled, '---')
+SEEDS = Column('seeds', lambda records: str(len(records)))
+BOX_AP = figure('box AP', 'figures.bbox_mAP', 100, 1)
+BY_CLASS_SCORE = figure('mask AP by class score', 'figures.segm_mAP_cls', 100, 1)
+BY_MASK_SCORE = figure('by mask score', 'figures.segm_mAP', 100, 1)
+PEARSON = figure('Pearson', 'figures.mask_iou_pearson')
+ECE = figure('ECE of IoU', 'figures.mask_iou_ece')
+ALL = (
+    RUN,
+    MODEL,
+    SEEDS,
+    BOX_AP,
+    BY_CLASS_SCORE,
+    figure('by predicted IoU', 'figures.segm_mAP_iou', 100, 1),
+    BY_MASK_SCORE,
+    figure('by the oracle', 'figures.segm_mAP_oracle', 100, 1),
+    figure('gain', 'gain.gain', 100, 2),
+    PEARSON,
+    figure('MAE', 'figures.mask_iou_mae'),
+    ECE,
+    figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
+)
+TABLES = {
+    'nuclei': Table(
+        'nuclei',
+        (
+            MODEL,
+            BOX_AP,
+            BY_CLASS_SCORE,
+            BY_MASK_SCORE,
+            interval('gain (95 % interval), each seed', 'gain'),
+            PEARSON,
+        ),
+        studies=('nuclei',),
+    ),
+    'nuclei-full': Table('nuclei', (*ALL, interval('gain (95 % interval), each seed', 'gain'))),
+    'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),
+}
+
+
+def markdown(table: Table, records: Records) -> str:
+    """A table of each study, below the study's title and what all its runs share."""
+    studies = dict.fromkeys(record.get('study', '') for record in records)
+    return '\n\n'.join(
+        one_study(study, table.columns, [r for r in records if r.get('study', '') == study])
+        for study in studies
+        if table.studies is None or study in table.studies
+    )
+
+
+def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
+    study = STUDIES.get(name)
+    order = [row.name for row in study.rows] if study else []
+    order += [record['run'] for record in records]
+    runs: dict[str, list[Mapping[str, Any]]] = {run: [] for run in order}
+    for record in records:
+        runs[record['run']].append(record)
+    found = {c: [c.cell(of_run) for of_run in runs.values() if of_run] for c in columns}
+    shown = {column: cells for column, cells in found.items() if set(cells) != {NOTHING}}
+    shared = [column for column, cells in shown.items() if len(set(cells)) == 1 < len(cells)]
+    said = ', '.join(f'{column.title} {shown.pop(column)[0]}' for column in shared)
+    heading = ', all runs: '.join(filter(None, [study and f'*{study.title}*', said]))
+    other = f'`{study.compare_with}`' if study else ''
+    lines = [[column.title.format(run=other) for column in shown], [c.align for c in shown]]
+    rows = [f'| {" | ".join(line)} |' for line in (*lines, *zip(*shown.values(), strict=True))]
+    return '\n'.join([*([heading, ''] if heading else []), *rows])
+
+
+def read(path: Path) -> Records:
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))['runs']
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f'{path} holds no records, {{"runs": [...]}}: {error!r}') from error
+
+
+def fill(text: str, tables: Mapping[str, str]) -> str:
+    """Puts each table between its markers.
+
+    Raises:
+        ValueError: a marker of an unknown table, or one without an end.
+    """
+    names = MARKER.findall(text)
+    for name in names:
+        if name not in tables:
+            raise ValueError(
+                f'<!-- results:{name} -->: there is no such table, only {list(tables)}'
+            )
+    if [match[2] for match in BLOCK.finditer(text)] != names:
+        raise ValueError('a <!-- results:NAME --> needs an <!-- end of results --> below it')
+    return BLOCK.sub(lambda match: f'{match[1]}\n{tables[match[2]]}\n\n{match[3]}', text)
+
+
+def main(argv: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--check', action='store_true', help='change nothing; exit 1 if out of date'
+    )
+    check = parser.parse_args(argv).check
+    documents, old = [root / 'README.md', *sorted(root.glob('docs/**/*.md'))], []
+    try:
+        tables = {
+            name: markdown(table, read(root / 'results' / f'{table.results}.json'))
+            for name, table in TABLES.items()
+        }
+        for path in documents:
+            text = path.read_text(encoding='utf-8')
+            try:
+                wanted = fill(text, tables)
+            except ValueError as error:
+                raise ValueError(f'{path}: {error}') from error
+            if wanted != text:
+                old.append(path.relative_to(root))
+                if not check:
+                    path.write_text(wanted, encoding='utf-8')
+    except (OSError, ValueError) as error:
+        print(f'tables.py: {error}', file=sys.stderr)
+        return 2
+    for path in old:
+        print(f'{path} is older than results/: run `make results`' if check else f'{path}: written')
+    return 1 if check and old else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
