@@ -1,13 +1,17 @@
 # `make demo` and `make test` each do everything from nothing; `make` lists the commands.
 
 VENV ?= .venv
-# A name on the path may still not run (a version manager's stub), so each is tried.
-PYTHON ?= $(shell for name in python3.11 python3; do \
-	"$$name" -c '' 2>/dev/null && { echo "$$name"; break; }; done)
 ARGS ?=
+STATE := $(VENV)/.setup
+# An environment keeps the host that it was made with.
+KEPT_HOST := $(shell cat "$(STATE)/host" 2>/dev/null)
+HOST ?= $(KEPT_HOST)
+ifneq ($(KEPT_HOST),$(if $(KEPT_HOST),$(HOST)))
+  $(error $(VENV) was made with HOST=$(KEPT_HOST): choose another folder with VENV= for HOST=$(HOST))
+endif
+export VENV HOST
 
 BIN := $(VENV)/bin
-READY := $(VENV)/.setup/finished
 # Commands of the environment (mim, torchrun) are found by the programs that start them.
 RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 
@@ -16,19 +20,23 @@ RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 help:
 	@echo 'make demo     from nothing to a trained, tested model, its figures and a picture'
 	@echo 'make test     the whole test suite             (ARGS="-k geometry" goes to pytest)'
-	@echo 'make lint     ruff: rules and format; whether the tables show the latest results'
+	@echo 'make lint     rules, format, types; whether the tables show the latest results'
 	@echo 'make bench    speed and memory against the stock heads'
 	@echo 'make results  the tables of README and docs/results, from results/*.json'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
-	@echo 'PYTHON=python3.10 chooses the interpreter (3.9 to 3.11), VENV=folder the environment.'
+	@echo 'PYTHON=python3.12       the interpreter, 3.10 to 3.13     VENV=folder  the environment'
+	@echo 'HOST=openmmlab|onedl    by default openmmlab on Python 3.10 and 3.11, onedl on newer ones'
+	@echo 'TORCH_INDEX=URL         the package index of torch and torchvision, such as one for CPUs'
 
-setup: $(READY)
+setup: $(STATE)/mmcv
 
-$(READY): constraints.txt setup.py tools/setup_environment.py
-	@test -n "$(PYTHON)" || { echo 'no python3.11 or python3 runs here:' \
-		'install Python 3.11, or name an interpreter with PYTHON='; exit 1; }
-	@$(PYTHON) tools/setup_environment.py --venv "$(VENV)"
+# Each step leaves its stamp: an interrupted set-up goes on where it stopped.
+$(STATE)/torch: $(STATE)/venv constraints.txt
+$(STATE)/packages: $(STATE)/torch setup.py
+$(STATE)/mmcv: $(STATE)/packages
+$(STATE)/%: | tools/setup.sh
+	@tools/setup.sh $*
 
 demo: setup
 	$(RUN) tools/demo.py $(ARGS)
@@ -39,6 +47,7 @@ test: setup
 lint: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 	$(RUN) projects/ablations/tables.py --check
 
 bench: setup

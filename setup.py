@@ -1,36 +1,84 @@
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
-# mmdet, mmcv and mmengine are extras: upstream and OneDL's forks bring the same modules under other
-# names, and a hard requirement would install one over the other. What is required is what either
-# host has already, without bounds beyond need, so that nothing of an existing project moves.
-# OpenCV is not named at all: it comes as any of four distributions.
+# What is required serves evaluation, figures and the command, which need no host.
+# The host is an extra. OpenMMLab's and OneDL's bring the same modules under other names, so that
+# requiring one would install it over the other. Bounds are as wide as need be: the packages of an
+# existing project stay as they are.
+TORCH = ['torch>=2.1', 'torchvision', 'shapely>=2']
+
 setup(
     name='msrcnn_plugin',
-    version='0.1.0',
+    version='0.2.0',
     description='Mask Scoring R-CNN as a plugin of mmdet 3.x: masks ranked by their own quality',
+    long_description=Path(__file__).with_name('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['msrcnn_plugin', 'msrcnn_plugin.*']),
-    package_data={'msrcnn_plugin.visualization.report': ['page/*']},
-    python_requires='>=3.9',
+    package_data={
+        # `mim train msrcnn_plugin CONFIG` finds the config by its file name, which must be unique.
+        'msrcnn_plugin': [
+            'py.typed',
+            '.mim/configs/*.py',
+            '.mim/configs/_base_/*.py',
+            '.mim/tools/*.py',
+        ],
+        'msrcnn_plugin.visualization.report': ['page/*'],
+    },
+    entry_points={'console_scripts': ['msrcnn = msrcnn_plugin.commands.main:main']},
+    python_requires='>=3.10',
     install_requires=[
-        'torch>=2.1',
-        'torchvision',
-        'numpy',
-        'scipy',
         'jinja2',
         'matplotlib>=3.8',  # ContourSet.set_path_effects
+        'msgspec',
+        'numpy',
+        'packaging',
         'pycocotools',
-        'shapely>=2',
+        'rich',
+        'scipy',
     ],
     extras_require={
-        'openmmlab': ['mmdet>=3.0,<4', 'mmcv>=2.0,<2.2', 'mmengine>=0.10,<1'],
-        'onedl': ['onedl-mmdetection>=3.4,<4', 'onedl-mmcv>=2.3,<3', 'onedl-mmengine>=0.10.8,<1'],
+        'torch': TORCH,
+        'openmmlab': [*TORCH, 'mmdet>=3.0,<4', 'mmcv>=2.0,<2.2', 'mmengine>=0.10,<1'],
+        'onedl': [
+            *TORCH,
+            'onedl-mmdetection>=3.4,<4',
+            'onedl-mmcv>=2.3,<3',
+            'onedl-mmengine>=0.10.8,<1',
+        ],
         'calibration': ['scikit-learn>=1.2'],
-        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'scikit-learn>=1.2'],
+        'dev': [
+            'build',
+            'hypothesis',
+            'mypy',
+            'pytest',
+            'pytest-xdist',
+            'ruff',
+            'safetensors',
+            'scikit-learn>=1.2',
+            'shapely>=2',
+            'twine',
+        ],
+        'docs': [
+            'ipykernel',
+            'mkdocs-jupyter',
+            'mkdocs-material',
+            'mkdocstrings[python]',
+            'nbmake',
+        ],
     },
     classifiers=[
+        'Development Status :: 4 - Beta',
         'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
     ],
 )

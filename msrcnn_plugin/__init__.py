@@ -7,24 +7,10 @@ good they are. Here the two stay apart: `scores` is what the host made, and `mas
 `mask_scores` stand beside it.
 
 Importing this package registers everything with mmdet, so a config needs no more than
-`custom_imports = dict(imports=['msrcnn_plugin'], allow_failed_imports=False)`.
+`custom_imports = dict(imports=['msrcnn_plugin'], allow_failed_imports=False)`. It imports mmdet
+only for a config: `msrcnn_plugin.evaluation` needs neither mmdet nor torch.
 """
 
-import sys
+from .registration import register
 
-from .compat import allow_own_checkpoints, allow_processes_without_gpu, require_host
-
-
-def _started_for_doctor() -> bool:
-    """Whether this is `python -m msrcnn_plugin.doctor`, which has to start without the host."""
-    # runpy imports this package, as the parent of the module it will run, with '-m' in argv[0].
-    # Which module that is, Python tells from 3.10 on.
-    command = getattr(sys, 'orig_argv', None)
-    return sys.argv[:1] == ['-m'] and (command is None or f'{__name__}.doctor' in command)
-
-
-if not _started_for_doctor():
-    require_host()
-    allow_own_checkpoints()
-    allow_processes_without_gpu()
-    from . import evaluation, hooks, models, visualization  # noqa: F401  (each registers its own)
+register()

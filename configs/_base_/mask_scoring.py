@@ -1,6 +1,9 @@
 # What turns a Mask R-CNN of mmdet into an MS R-CNN. A leaf config merges it into its model:
 #     model = dict(roi_head={{_base_.mask_scoring}})
-custom_imports = dict(imports=['msrcnn_plugin'], allow_failed_imports=False)
+# The second lets `--launcher pytorch` run on a machine without a GPU.
+custom_imports = dict(
+    imports=['msrcnn_plugin', 'msrcnn_plugin.cpu_launcher'], allow_failed_imports=False
+)
 
 mask_scoring = dict(
     type='MSRoIHead',

@@ -1,5 +1,6 @@
 """The MaskIoU head, and mmdet's RoI heads that use it."""
 
+from .. import checked_host  # noqa: F401  (before anything that needs mmdet)
 from . import variants
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .detected_masks import DetectionSampler
