@@ -1,7 +1,8 @@
 """Calibrates the predicted MaskIoU of a trained model.
 
-Fits a monotone map from predicted to true IoU and prints the errors before and after it, on images
-that were held out. Use a test on images that the model was neither trained on nor will be judged by.
+Fits a monotone map from predicted to true IoU. Prints the errors before the map, and after it on
+images that were held out. Give a test on images that the model was not trained on and will not be
+judged by.
 
   msrcnn calibrate PAIRS.npz                   prints the errors
   msrcnn calibrate PAIRS.npz CHECKPOINT OUT    also writes CHECKPOINT with the map to OUT

@@ -1,9 +1,8 @@
 """Puts several models side by side on one test set.
 
   msrcnn compare --mask-rcnn CONFIG CHECKPOINT --plugin CONFIG CHECKPOINT ...
-      tests each checkpoint in a process of its own. A finished test is kept below --out, so a
-      second call goes on where the first one stopped. Also shows what a prediction costs; for
-      speed alone `msrcnn benchmark` is the better judge, as it lets the models take turns.
+      tests each checkpoint. A finished test is kept below --out, so a second call goes on where
+      the first one stopped. One model that fails leaves the others; the exit status is then 2.
   msrcnn compare A/pairs.npz B/pairs.npz ...
       from the matches that earlier calls of `msrcnn report` left
   msrcnn compare --annotations GT.json --results A.json B.json ...
@@ -17,11 +16,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import multiprocessing
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +163,7 @@ def _tested(
         print(f'{number}/{len(checkpoints)} {name}: {state}', flush=True)
         try:
             if not done:
-                in_own_process(_test, *files, folder, options, planned[name])
+                _test(*files, folder, options, planned[name])
             yield judged_by_test(name, _load(folder))
         except Exception as error:  # of one model; the others are worth showing
             kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
@@ -200,13 +197,6 @@ def _is_done(folder: Path, inputs: Mapping[str, Any]) -> bool:
     return record.is_file() and read_json(record)['inputs'] == inputs
 
 
-def in_own_process(function: Callable[..., None], *args: Any) -> None:
-    """Calls the function in a fresh process, so that its peak memory is that of one model."""
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        pool.submit(function, *args).result()
-
-
 def _test(
     config: str,
     checkpoint: str,
@@ -215,13 +205,8 @@ def _test(
     inputs: Mapping[str, Any],
 ) -> None:
     from ..apis import evaluate_checkpoint
-    from ..apis.evaluate_checkpoint import read_config
 
-    cfg = read_config(config)
-    cfg.merge_from_dict(dict(options))
-    hooks = [*cfg.get('custom_hooks', ()), dict(type='PredictionCostHook')]
-    cfg.merge_from_dict(dict(custom_hooks=hooks))
-    test = evaluate_checkpoint(cfg, checkpoint, folder)
+    test = evaluate_checkpoint(config, checkpoint, folder, cfg_options=options)
     record = dict(
         inputs=inputs,
         figures={name: float(value) for name, value in test.figures.items()},
@@ -251,7 +236,16 @@ def _load(folder: Path) -> CheckpointEvaluation:
 
 
 def _require_same_ground_truth(judged: list[Judged]) -> None:
-    pass
+    """Raises a ValueError where models were judged by different objects."""
+    import numpy as np
+
+    tables = [one.model.result.pairs.basis for one in judged]
+    for one, table in zip(judged, tables):
+        if not np.array_equal(table.truth_area, tables[0].truth_area):
+            raise ValueError(
+                f'{one.model.name} and {judged[0].model.name} were tested on different ground '
+                'truth, so their figures do not compare: give tests of the same data set'
+            )
 
 
 def _write(args: argparse.Namespace, judged: list[Judged], failed: Mapping[str, str]) -> None:

@@ -158,20 +158,13 @@ def judge(args: argparse.Namespace, out: Path) -> Judged:
 
 
 def judged_by_test(name: str, test: CheckpointEvaluation) -> Judged:
-    """Describes a checkpoint that was tested; what a `PredictionCostHook` measured is a fact."""
+    """Describes a checkpoint that was tested."""
     from ..visualization.report import MASK_SCORE, ReportedModel, box_ap
 
-    costs = {key.split('/')[1]: value for key, value in test.figures.items() if 'cost/' in key}
-    units = {
-        'ms an image': ('seconds_per_image', 1e3),
-        'peak memory (MiB)': ('peak_memory', 2**-20),
-        'parameters (M)': ('parameters', 1e-6),
-    }
     model = ReportedModel(
         name,
         test.result,
         box_ap=box_ap(test.figures),
-        facts={title: costs[key] * unit for title, (key, unit) in units.items() if key in costs},
         score_name=MASK_SCORE if test.writes_mask_scores else '',
     )
     return Judged(model, test.pairs_file, test.ann_file, test.image_folder, test.results_file)
