@@ -139,7 +139,7 @@ def _predict(
     entries, problems = [], {}
     console = Console(stderr=True)
     with open(partial, 'a', encoding='utf-8') as log:
-        for path in track(files, 'images', console=console, disable=not console.is_terminal):
+        for path in track(files, 'images', console=console) if console.is_terminal else files:
             problem = image_problem(path)
             if problem:
                 problems[path.name] = problem

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -122,7 +121,7 @@ def test_a_table_is_markdown_in_a_pipe_and_drawn_on_a_terminal(monkeypatch, caps
     table = Table('AP', ('model', 'AP'), ((Cell('R50 [bold]'), number(36.0, 1)),))
     arguments.print_table(table)
     assert '| R50 [bold] | 36.0 |' in capsys.readouterr().out
-    monkeypatch.setattr(arguments.sys, 'stdout', SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
     from rich import console
 
     drawn = console.Console(width=40, record=True)

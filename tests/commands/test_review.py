@@ -4,13 +4,11 @@ import json
 import shutil
 
 import cv2
-import numpy as np
 import pytest
 from mmengine.config import Config
 from pycocotools.coco import COCO
 
 from msrcnn_plugin.apis import MaskScoringInferencer
-from msrcnn_plugin.apis.image_problem import image_problem
 from msrcnn_plugin.commands.main import main
 
 # mmengine says so of every inferencer: the visualizer has no folder of its own.
@@ -188,9 +186,3 @@ def test_limits_are_fractions(models_folder, tmp_path, capsys, option):
         review(models_folder, tmp_path / 'queue.json', *option)
     assert stopped.value.code == 2
     assert 'give a number from 0 to 1' in capsys.readouterr().err
-
-
-def test_an_image_that_only_opencv_reads(tmp_path):
-    path = tmp_path / 'image.tif'  # three 32-bit channels
-    cv2.imwrite(str(path), np.zeros((4, 4, 3), np.float32))
-    assert image_problem(path) == ''
