@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..evaluation import MaskScoringPairs
+from ..evaluation import Matches
 from .outline import draw_outline
 
 # Of one image, so that a single bad one does not fill the gallery.
@@ -45,7 +45,7 @@ class Gallery:
     underrated: tuple[MisjudgedMask, ...] = ()
 
 
-def most_overrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
+def most_overrated(pairs: Matches, count: int) -> NDArray[np.int64]:
     """Detections (n,) whose class score exceeds the true IoU by most, n <= ``count``.
 
     Masks of a true IoU below `LEAST_IOU` are left out, and so are all but the first few of an
@@ -55,7 +55,7 @@ def most_overrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
     return _first_of_images(pairs, np.where(pairs.true_iou >= LEAST_IOU, excess, -1), count)
 
 
-def most_underrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
+def most_underrated(pairs: Matches, count: int) -> NDArray[np.int64]:
     """Detections (n,) whose true IoU exceeds the class score by most, n <= ``count``.
 
     A second mask of an object that another one finds with a higher class score is rightly low:
@@ -65,7 +65,7 @@ def most_underrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
     return _first_of_images(pairs, excess, count)
 
 
-def is_first_of_its_object(pairs: MaskScoringPairs) -> NDArray[np.bool_]:
+def is_first_of_its_object(pairs: Matches) -> NDArray[np.bool_]:
     """(N,) False where another detection meets the same object with a higher class score.
 
     To meet is to reach the lowest IoU threshold, 0.5. A crowd is no object.
@@ -87,7 +87,7 @@ def is_first_of_its_object(pairs: MaskScoringPairs) -> NDArray[np.bool_]:
 
 
 def _first_of_images(
-    pairs: MaskScoringPairs, excess: NDArray[np.float64], count: int
+    pairs: Matches, excess: NDArray[np.float64], count: int
 ) -> NDArray[np.int64]:
     """Detections of positive excess, largest first, at most `MOST_OF_AN_IMAGE` of each image."""
     chosen: list[int] = []

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
 
-from ..evaluation import MaskScoringPairs, pairwise_mask_iou
+from ..evaluation import Matches, pairwise_rle_iou
 from ..evaluation.input_checks import check_image_names, read_annotations
 from .gallery import Gallery, MisjudgedMask, crop_window, most_overrated, most_underrated
 from .scored_image import ScoredImage
@@ -40,7 +40,7 @@ def read_scored_images(
     """
     coco = json.loads(Path(ann_file).read_text())
     results = json.loads(Path(results_file).read_text())
-    pairs = MaskScoringPairs.load(pairs_file)
+    pairs = Matches.load(pairs_file)
     if pairs.predicted_iou is None:
         raise ValueError(f'{pairs_file} has no predicted MaskIoU: test a model with a MaskIoU head')
     _check_same_run(results, pairs, results_file)
@@ -59,7 +59,7 @@ def read_scored_images(
 
 
 def read_gallery(
-    pairs: MaskScoringPairs,
+    pairs: Matches,
     ann_file: str | os.PathLike,
     image_folder: str | os.PathLike,
     results_file: str | os.PathLike,
@@ -139,7 +139,7 @@ def _best_truth(mask: NDArray[np.bool_], truths: Sequence[Mapping]) -> NDArray[n
         return np.zeros_like(mask)
     masks = _masks([truth['segmentation'] for truth in truths], *mask.shape)
     encoded = [rle_tools.encode(np.asfortranarray(m.astype(np.uint8))) for m in (mask, *masks)]
-    return masks[int(pairwise_mask_iou(encoded[:1], encoded[1:], [0] * len(masks)).argmax())]
+    return masks[int(pairwise_rle_iou(encoded[:1], encoded[1:], [0] * len(masks)).argmax())]
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -150,7 +150,7 @@ def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _check_same_run(results: Sequence[Mapping], pairs: MaskScoringPairs, results_file: Any) -> None:
+def _check_same_run(results: Sequence[Mapping], pairs: Matches, results_file: Any) -> None:
     scores = np.array([result['score'] for result in results])
     if len(scores) != len(pairs) or not np.allclose(scores, pairs.mask_score):
         raise ValueError(
@@ -171,7 +171,7 @@ def _scored_image(
     path: Path,
     truths: Sequence[Mapping],
     results: Sequence[Mapping],
-    pairs: MaskScoringPairs,
+    pairs: Matches,
     chosen: NDArray[np.int64],
 ) -> ScoredImage:
     pixels = _read_image(path)
