@@ -27,4 +27,6 @@ if not _started_for_doctor():
     require_host()
     allow_own_checkpoints()
     allow_processes_without_gpu()
-    from . import evaluation, hooks, models, visualization  # noqa: F401  (each registers its own)
+    from . import hooks, models  # noqa: F401  (each registers its own)
+    from .evaluation import mask_scoring_metric  # noqa: F401
+    from .visualization import mask_scoring_visualizer  # noqa: F401

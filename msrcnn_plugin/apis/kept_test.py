@@ -25,7 +25,7 @@ from mmengine.config import Config
 
 from ..compat import HOST, distribution_versions, installed_versions
 from ..data_root import DataRootRunner, with_data_root
-from ..evaluation import MaskScoringPairs, MaskScoringResult
+from ..evaluation import MaskScoringResult
 from ..evaluation.input_checks import read_annotations
 from ..files import write_json
 from ..shown_path import shown_path
@@ -134,7 +134,7 @@ class KeptTest:
         """What the test found."""
         pairs_file, images = self.folder / PAIRS_NAME, image_folder(self.cfg)
         return ScoredTest(
-            result=MaskScoringResult.from_pairs(MaskScoringPairs.load(pairs_file)),
+            result=MaskScoringResult.load(pairs_file),
             figures=json.loads((self.folder / OUTCOME_NAME).read_text())['figures'],
             pairs_file=pairs_file,
             results_file=self.folder / f'{RESULTS_PREFIX}.segm.json',

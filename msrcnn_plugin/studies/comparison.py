@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation import MaskScoringPairs, bootstrap_gain
+from ..evaluation import Matches
 from .records import for_json, kept_test
 from .study import Study
 
@@ -26,8 +26,8 @@ def with_differences(study: Study, records: Sequence[Mapping[str, Any]]) -> list
     runs = {(run.name, run.seed): run for run in study.runs}
 
     @cache
-    def pairs(name: str, seed: int) -> MaskScoringPairs:
-        return kept_test(runs[name, seed]).load().result.pairs
+    def pairs(name: str, seed: int) -> Matches:
+        return kept_test(runs[name, seed]).load().result.matches
 
     def difference(name: str, seed: int) -> dict[str, Any]:
         if name == study.compare_with:
@@ -35,7 +35,7 @@ def with_differences(study: Study, records: Sequence[Mapping[str, Any]]) -> list
         found, other = pairs(name, seed), pairs(study.compare_with, seed)
         if not same_masks(found, other):
             return {}
-        gain = bootstrap_gain(found, found.mask_score, other.mask_score)
+        gain = found.bootstrap('mask_score', other.scores['mask_score'])
         return dict(run=study.compare_with, **for_json(asdict(gain)))
 
     if study.compare_with is None:
@@ -45,9 +45,9 @@ def with_differences(study: Study, records: Sequence[Mapping[str, Any]]) -> list
     ]
 
 
-def same_masks(first: MaskScoringPairs, second: MaskScoringPairs) -> bool:
+def same_masks(first: Matches, second: Matches) -> bool:
     """Whether both are of the same detections, in one order, as far as pairs can tell."""
     return all(
         np.array_equal(getattr(first, name), getattr(second, name))
-        for name in ('image_id', 'category_id', 'box', 'area', 'true_iou')
+        for name in ('image_ids', 'image', 'category', 'box', 'area', 'true_iou')
     )

@@ -12,7 +12,6 @@ from typing import Any
 from ..apis import KeptTest, ScoredTest, keep_outcome
 from ..apis.kept_test import PACKAGE, device
 from ..compat import HOST, installed_versions
-from ..evaluation import bootstrap_gain
 from ..files import read_json, write_json
 from .inputs import INPUTS_NAME
 from .study import StudyRun
@@ -59,10 +58,10 @@ def mask_score_gain(found: ScoredTest) -> dict[str, float]:
 
     Empty without a head, and where the one has been written over the other.
     """
-    pairs = found.result.pairs
-    if pairs.predicted_iou is None or found.writes_mask_scores:
+    matches = found.result.matches
+    if not {'mask_iou', 'mask_score'} <= set(matches.scores) or found.writes_mask_scores:
         return {}
-    return asdict(bootstrap_gain(pairs, pairs.mask_score, pairs.box_score))
+    return asdict(matches.bootstrap('mask_score', 'score'))
 
 
 def read_records(runs: Iterable[StudyRun]) -> list[dict[str, Any]]:
