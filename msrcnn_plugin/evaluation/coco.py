@@ -118,9 +118,7 @@ def _column(results: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float6
     for place, value in enumerate(values):
         is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
         if not is_number or not np.isfinite(value):
-            raise ValueError(
-                f'result {place}: `{key}` is {value!r}, expected a finite number'
-            )
+            raise ValueError(f'result {place}: `{key}` is {value!r}, expected a finite number')
     return np.array(values, dtype=float)
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from . import input_checks
 from .coco_reader import read_ground_truth
-from .matches import Matches
 from .rankings import FIGURE_SUFFIXES
 from .result import MaskScoringResult
 from .shared_iou_eval import SharedIoUEval, recorded_evaluations
@@ -216,9 +215,7 @@ class MaskScoringMetric(CocoMetric):
             scores={SCORE_NAMES[name]: values[order] for name, values in columns.items()},
             box=_joined(predictions, 'bboxes').reshape(-1, 4)[order],
         )
-        return MaskScoringResult.from_matches(
-            matches, {SCORE_NAMES[ranked_by]: evaluation.ranked}
-        )
+        return MaskScoringResult.from_matches(matches, {SCORE_NAMES[ranked_by]: evaluation.ranked})
 
 
 def _check_annotations(data_set: dict, ann_file: str) -> None:

@@ -62,7 +62,9 @@ class Matches:
     category: NDArray[np.int64]  # (N,) index into `category_ids`
     scores: Mapping[str, NDArray[np.float64]]  # (N,) each, by its key in a results file
     true_iou: NDArray[np.float64]  # (N,) in [0, 1]
-    best_gt: NDArray[np.int64]  # (N,) index of the ground truth of `true_iou`, -1 where there is none
+    best_gt: NDArray[
+        np.int64
+    ]  # (N,) index of the ground truth of `true_iou`, -1 where there is none
     area: NDArray[np.float64]  # (N,) of the mask, pixels
     box: NDArray[np.float64]  # (N, 4) x1, y1, x2, y2 in pixels of the image
     result_index: NDArray[np.int64]  # (N,) place in the results as they were listed
@@ -105,7 +107,7 @@ class Matches:
             raise AttributeError(f'Matches has no attribute {name!r}')
         new = FORMER_SCORES[name]
         warnings.warn(
-            f'`{name}` is now `scores[{new!r}]`, and detections stand in COCO\'s order, no longer '
+            f"`{name}` is now `scores[{new!r}]`, and detections stand in COCO's order, no longer "
             'in that of the results (see `result_index`)',
             DeprecationWarning,
             stacklevel=2,

@@ -118,9 +118,7 @@ def _former(columns: dict[str, NDArray]) -> Matches:
         category_names=tuple(str(names[identity]) for identity in category_ids.tolist()),
         image=np.searchsorted(image_ids, columns['image_id'])[order],
         category=np.searchsorted(category_ids, columns['category_id'])[order],
-        scores={
-            new: columns[old][order] for old, new in FORMER_SCORES.items() if old in columns
-        },
+        scores={new: columns[old][order] for old, new in FORMER_SCORES.items() if old in columns},
         true_iou=columns['true_iou'][order],
         best_gt=_best_gt(count, detection, gt, iou, crowd),
         area=columns['area'][order],

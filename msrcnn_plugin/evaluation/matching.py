@@ -131,9 +131,12 @@ def _groups(
     """Where each group that has both stands in the two orders."""
     width = 1 + max(int(m.category.max(initial=0)) for m in (detections, ground_truth))
     keys, gt_keys = (
-        (m.image * width + m.category)[o] for m, o in ((detections, order), (ground_truth, gt_order))
+        (m.image * width + m.category)[o]
+        for m, o in ((detections, order), (ground_truth, gt_order))
     )
     common = np.intersect1d(keys, gt_keys)
-    bounds = [np.searchsorted(k, common, side) for k in (keys, gt_keys) for side in ('left', 'right')]
+    bounds = [
+        np.searchsorted(k, common, side) for k in (keys, gt_keys) for side in ('left', 'right')
+    ]
     for start, stop, gt_start, gt_stop in zip(*bounds):
         yield slice(start, stop), slice(gt_start, gt_stop)

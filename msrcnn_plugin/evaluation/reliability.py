@@ -1,7 +1,7 @@
 """How well a number between 0 and 1 estimates the true MaskIoU: error, correlation, calibration.
 
-Pure functions of vectors. ``N`` detections, ``B`` bins (of a density, on either axis); estimates and true IoUs lie in [0, 1]. What
-is undefined is NaN.
+Pure functions of vectors. ``N`` detections, ``B`` bins (of a density, on either axis). Estimates
+and true IoUs lie in [0, 1]. What is undefined is NaN.
 """
 
 from __future__ import annotations

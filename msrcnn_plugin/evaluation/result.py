@@ -224,9 +224,7 @@ class MaskScoringResult:
 
 
 def _warn_renamed(former: str, name: str) -> None:
-    warnings.warn(
-        f'MaskScoringResult.{former} is now {name}', DeprecationWarning, stacklevel=3
-    )
+    warnings.warn(f'MaskScoringResult.{former} is now {name}', DeprecationWarning, stacklevel=3)
 
 
 def _mean(values: NDArray) -> float:

@@ -94,7 +94,9 @@ def recorded_evaluations() -> Iterator[list[COCOeval]]:
 
     def recording(stock: type[COCOeval]) -> Callable[..., COCOeval]:
         def evaluator(coco_gt: Any, coco_dt: Any, iou_type: str) -> COCOeval:
-            made.append((SharedIoUEval if iou_type == 'segm' else stock)(coco_gt, coco_dt, iou_type))
+            made.append(
+                (SharedIoUEval if iou_type == 'segm' else stock)(coco_gt, coco_dt, iou_type)
+            )
             return made[-1]
 
         return evaluator

@@ -39,7 +39,9 @@ def test_every_score_equals_its_own_coco_evaluation(seed, crowd):
             for name, value in zip(NAMES, stats):
                 if not (short and name.startswith('AR')):
                     got = figures['segm_' + name.replace('mAP', f'mAP{short}')]
-                    assert got == pytest.approx(math.nan if value < 0 else value, abs=1e-9, nan_ok=True)
+                    assert got == pytest.approx(
+                        math.nan if value < 0 else value, abs=1e-9, nan_ok=True
+                    )
 
 
 def test_paths_polygons_and_uncompressed_masks(tmp_path):

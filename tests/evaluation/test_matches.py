@@ -141,9 +141,9 @@ def test_scores_that_rank_nothing():
 
 
 def test_columns_of_different_lengths():
-    with pytest.raises(ValueError, match="different lengths.*'area': 1"):
+    with pytest.raises(ValueError, match=r"different lengths.*'area': 1"):
         dataclasses.replace(two_masks_one_object(), area=np.zeros(1))
-    with pytest.raises(ValueError, match="different lengths.*'score': 3"):
+    with pytest.raises(ValueError, match=r"different lengths.*'score': 3"):
         dataclasses.replace(two_masks_one_object(), scores={'score': np.zeros(3)})
 
 
@@ -169,7 +169,7 @@ def test_the_oldest_file_has_scores_and_no_ap(tmp_path):
     matches = scored()
     former = Matches.load(former_file(tmp_path / 'former.npz', matches, basis=False))
     assert sorted(former.true_iou) == sorted(matches.true_iou)
-    with pytest.raises(ValueError, match='which mask meets which object.*pairs_file='):
+    with pytest.raises(ValueError, match=r'which mask meets which object.*pairs_file='):
         former.rank('score')
 
 
