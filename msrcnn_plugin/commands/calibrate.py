@@ -66,20 +66,20 @@ def run(args: argparse.Namespace) -> int:
 
 def fit(pairs_file: Path, method: str) -> tuple[IoUCalibration, dict[str, Any]]:
     """Fits the map, and computes the errors before it, and after it on images held out."""
-    from ..evaluation import MaskScoringPairs, fit_iou_calibration, held_out_calibration
+    from ..evaluation import Matches, fit_iou_calibration, held_out_calibration
 
-    pairs = MaskScoringPairs.load(pairs_file)
-    predicted = pairs.model_iou
+    matches = Matches.load(pairs_file)
+    predicted, true_iou = matches.head_iou, matches.true_iou
     if predicted is None:
         raise ValueError(f'{pairs_file} has no predicted MaskIoU: test a model with a MaskIoU head')
-    calibration = fit_iou_calibration(predicted, pairs.true_iou, method)
-    held_out = held_out_calibration(predicted, pairs.true_iou, pairs.image_id, method)
+    calibration = fit_iou_calibration(predicted, true_iou, method)
+    held_out = held_out_calibration(predicted, true_iou, matches.image, method)
     figures = dict(
         method=method,
-        detections=len(pairs),
-        images=len(set(pairs.image_id.tolist())),
-        before=_errors(predicted, pairs.true_iou),
-        after=_errors(held_out, pairs.true_iou),
+        detections=len(matches),
+        images=len(set(matches.image.tolist())),
+        before=_errors(predicted, true_iou),
+        after=_errors(held_out, true_iou),
     )
     return calibration, figures
 

@@ -220,12 +220,12 @@ def _test(
 def _load(folder: Path) -> CheckpointEvaluation:
     from ..apis import CheckpointEvaluation
     from ..apis.evaluate_checkpoint import PAIRS_NAME, RESULTS_NAME
-    from ..evaluation import MaskScoringPairs, MaskScoringResult
+    from ..evaluation import MaskScoringResult, Matches
 
     record = read_json(folder / RECORD_NAME)
     del record['inputs']
     return CheckpointEvaluation(
-        result=MaskScoringResult.from_pairs(MaskScoringPairs.load(folder / PAIRS_NAME)),
+        result=MaskScoringResult.from_matches(Matches.load(folder / PAIRS_NAME)),
         pairs_file=folder / PAIRS_NAME,
         results_file=folder / RESULTS_NAME,
         **record,
@@ -239,9 +239,9 @@ def _require_same_ground_truth(judged: list[Judged]) -> None:
     """Raises a ValueError where models were judged by different objects."""
     import numpy as np
 
-    tables = [one.model.result.pairs.basis for one in judged]
+    tables = [one.model.result.matches for one in judged]
     for one, table in zip(judged, tables):
-        if not np.array_equal(table.truth_area, tables[0].truth_area):
+        if not np.array_equal(table.gt_area, tables[0].gt_area):
             raise ValueError(
                 f'{one.model.name} and {judged[0].model.name} were tested on different ground '
                 'truth, so their figures do not compare: give tests of the same data set'

@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     judged = judge(args, out)
     show([judged.model])
     if judged.pairs_file is None:
-        judged.model.result.pairs.save(out / PAIRS_NAME)
+        judged.model.result.matches.save(out / PAIRS_NAME)
         judged = replace(judged, pairs_file=out / PAIRS_NAME)
     try:
         status = write(args, judged, page)
@@ -172,10 +172,10 @@ def judged_by_test(name: str, test: CheckpointEvaluation) -> Judged:
 
 def judged_by_matches(name: str | None, path: str | Path) -> Judged:
     """Reads a pairs file; the model is named after its folder."""
-    from ..evaluation import MaskScoringPairs, MaskScoringResult
+    from ..evaluation import MaskScoringResult, Matches
     from ..visualization.report import ReportedModel
 
-    result = MaskScoringResult.from_pairs(MaskScoringPairs.load(path))
+    result = MaskScoringResult.from_matches(Matches.load(path))
     return Judged(ReportedModel(name or Path(path).resolve().parent.name, result), Path(path))
 
 
@@ -192,10 +192,10 @@ def judged_by_results(
 
 def show(models: list[ReportedModel]) -> None:
     """Prints the headline and the tables of the models."""
-    from ..visualization.report import ap_table, lead
+    from ..visualization.report import ap_table, headline
     from ..visualization.report.tables import facts_table
 
-    print(f'{lead(models)}\n')
+    print(f'{headline(models)}\n')
     for table in (ap_table(models), facts_table(models)):
         if table is not None:
             print_table(table)
@@ -227,6 +227,6 @@ def with_gallery(judged: Judged, count: int) -> tuple[ReportedModel, str]:
         return model, ''
     files = judged.annotations, judged.images, judged.results
     try:
-        return replace(model, gallery=read_gallery(model.result.pairs, *files, count=count)), ''
+        return replace(model, gallery=read_gallery(model.result.matches, *files, count=count)), ''
     except (OSError, ValueError) as error:
         return model, f'the page of {model.name} has no gallery: {" ".join(str(error).split())}'
