@@ -17,7 +17,7 @@ Categories = Sequence[Mapping[str, Any]]  # of a COCO file, in the order of the 
 
 def review_queue(
     samples: Iterable[DetDataSample],
-    classes: Sequence[str] | Categories,
+    classes: Sequence[str | Mapping[str, Any]],
     *,
     below: float = 0.7,
     min_score: float = 0.3,

@@ -97,7 +97,8 @@ def _calibrated(path: Path, calibration: IoUCalibration, figures: dict[str, Any]
     from ..models import calibrated_checkpoint
 
     checkpoint = read_content(path)
-    calibrated = calibrated_checkpoint(checkpoint, calibration.knots, calibration.values)
+    knots, values = calibration.knots.tolist(), calibration.values.tolist()
+    calibrated = calibrated_checkpoint(checkpoint, knots, values)
     # For people; the model reads the map from the weights.
     calibrated['meta'] = {**(checkpoint.get('meta') or {}), 'mask_iou_calibration': figures}
     return calibrated

@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     judged: list[Judged] = []
     status = 0
     try:
+        # An interruption leaves those that were finished in the list.
         judged.extend(_tested(checkpoints, args, failed) if checkpoints else _read(args))
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -126,11 +127,12 @@ def _folder_name(name: str) -> str:
 
 
 def _names(paths: list[str]) -> list[str]:
-    """Names files by their stems; where two are equal, by folder and stem."""
-    stems = [Path(path).stem for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [f'{Path(path).resolve().parent.name}/{Path(path).stem}' for path in paths]
+    """Names files by their stems; where all have the same one, by their folders."""
+    parts = [Path(path).resolve().with_suffix('').parts for path in paths]
+    while len(parts) > 1 and len({each[-1] for each in parts}) == 1 and min(map(len, parts)) > 1:
+        parts = [each[:-1] for each in parts]
+    names = [each[-1] for each in parts]
+    return names if len(set(names)) == len(names) else ['/'.join(each[-2:]) for each in parts]
 
 
 def _read(args: argparse.Namespace) -> Iterator[Judged]:
@@ -150,20 +152,20 @@ def _tested(
 ) -> Iterator[Judged]:
     """Tests the models that are not tested yet; adds the errors of the others to ``failed``."""
     options = dict(args.cfg_options or {})
-    planned = {name: _inputs(*files, options) for name, *files in checkpoints}
+    planned = {name: _inputs(config, weights, options) for name, config, weights in checkpoints}
     if len({inputs['annotations'] for inputs in planned.values()}) > 1:
         raise ValueError(
             f'{", ".join(planned)} are tested on different ground truth, so their figures do not '
             'compare: give configs whose test sets are the same'
         )
-    for number, (name, *files) in enumerate(checkpoints, start=1):
+    for number, (name, config, weights) in enumerate(checkpoints, start=1):
         folder = args.out / _folder_name(name)
         done = _is_done(folder, planned[name])
         state = f'done before, in {folder}' if done else 'testing ...'
         print(f'{number}/{len(checkpoints)} {name}: {state}', flush=True)
         try:
             if not done:
-                _test(*files, folder, options, planned[name])
+                _test(config, weights, folder, options, planned[name])
             yield judged_by_test(name, _load(folder))
         except Exception as error:  # of one model; the others are worth showing
             kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
@@ -188,8 +190,11 @@ def _inputs(config: str, checkpoint: str, options: Mapping[str, Any]) -> dict[st
 
 
 def _digest(path: str) -> str:
+    digest = hashlib.sha256()
     with open(path, 'rb') as stream:
-        return hashlib.file_digest(stream, 'sha256').hexdigest()
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _is_done(folder: Path, inputs: Mapping[str, Any]) -> bool:

@@ -33,8 +33,8 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, nargs=0, help='show the version and exit', **kwargs)
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help='show the version and exit')
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from importlib import metadata  # as slow as all of the help

@@ -148,8 +148,9 @@ def judge(args: argparse.Namespace, out: Path) -> Judged:
     if len(args.inputs) == 2:
         from ..apis import evaluate_checkpoint
 
-        test = evaluate_checkpoint(*args.inputs, out, cfg_options=args.cfg_options)
-        return judged_by_test(args.name or Path(args.inputs[0]).stem, test)
+        config, checkpoint = args.inputs
+        test = evaluate_checkpoint(config, checkpoint, out, cfg_options=args.cfg_options)
+        return judged_by_test(args.name or Path(config).stem, test)
     if args.inputs:
         judged = judged_by_matches(args.name, args.inputs[0])
     else:

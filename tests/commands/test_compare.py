@@ -105,7 +105,7 @@ def test_files_of_tests_side_by_side(models, data, run, tmp_path):
     folders = [tmp_path / 'kept' / name for name in ('MS_R-CNN_this_plugin', 'R50_ours_x_')]
     status, figures, _, _ = run([folder / 'pairs.npz' for folder in folders])
     assert status == 0
-    assert list(figures['models']) == [f'{folder.name}/pairs' for folder in folders]
+    assert list(figures['models']) == [folder.name for folder in folders]
     results = [folder / 'predictions.segm.json' for folder in folders]
     truth = ['--annotations', data / 'annotations.json', '--images', data / 'images']
     status, again, _, page = run(truth, ['--results', *results])
@@ -144,3 +144,16 @@ def test_wrong_arguments_take_one_line(words, advice, capsys):
     error = capsys.readouterr().err
     assert error.count('\n') == 1
     assert advice in error
+
+
+@pytest.mark.parametrize(
+    ('paths', 'names'),
+    [
+        (['a/report/pairs.npz', 'b/report/pairs.npz'], ['a', 'b']),
+        (['sam.json', 'results/yolo.json'], ['sam', 'yolo']),
+        (['x/a.json', 'y/a.json', 'y/b.json'], ['x/a', 'y/a', 'y/b']),
+        (['alone.npz'], ['alone']),
+    ],
+)
+def test_names_of_files(paths, names):
+    assert compare._names(paths) == names
