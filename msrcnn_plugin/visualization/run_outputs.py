@@ -179,9 +179,10 @@ class _Run:
     def _rle(self, item: Mapping[str, Any], pixels: NDArray) -> Mapping[str, Any]:
         rle = compressed(item['segmentation'], pixels.shape[:2])
         if tuple(rle['size']) != pixels.shape[:2]:
+            identity = self._image_ids[item['image_id'] - 1]
             raise ValueError(
-                f'image {self._image_ids[item["image_id"] - 1]!r}: a mask is {tuple(rle["size"])} pixels (height, '
-                f'width), the image file {pixels.shape[:2]}; is it another image, or one that its '
+                f'image {identity!r}: a mask is {tuple(rle["size"])} pixels (height, width),'
+                f' the image file {pixels.shape[:2]}; is it another image, or one that its '
                 'EXIF tag turns?'
             )
         return rle
