@@ -126,7 +126,7 @@ def test_nothing_detected():
         (lambda results: results[2].update(mask_score=True), 'mask_score'),
         (
             lambda results: [r.update(segmentation=rectangle(0, 0, 5, 5, (9, 9))) for r in results],
-            r'\(9, 9\)|9 ?x ?9',
+            r'[(\[]9, 9[)\]]',
         ),
     ],
 )
