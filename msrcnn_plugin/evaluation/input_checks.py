@@ -129,8 +129,8 @@ def check_classes(classes: Sequence[str], categories: Sequence[Mapping[str, Any]
 
 
 def read_annotations(path: str | os.PathLike) -> dict[str, Any]:
-    """The content of a COCO annotation file."""
-    return read_ground_truth(path)
+    """The content of a COCO annotation file, under numbers for ids: see `read_ground_truth`."""
+    return read_ground_truth(path).dataset
 
 
 def check_image_names(data_set: Mapping[str, Any], source: str) -> None:

@@ -14,8 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pycocotools import mask as mask_utils
 
 from ..evaluation import Matches, pairwise_rle_iou
-from ..evaluation.coco import as_rle
-from ..evaluation.coco_reader import read_ground_truth, read_results
+from ..evaluation.coco_reader import compressed, read_ground_truth, read_results
 from .gallery import Gallery, MisjudgedMask, crop_window, most_overrated, most_underrated
 from .scored_image import ScoredImage
 
@@ -94,15 +93,17 @@ class _Run:
     ) -> None:
         ground_truth = read_ground_truth(annotations)
         self._matches, self._folder = matches, Path(image_folder)
-        self._results = read_results(results, ground_truth)
-        self._images = {image['id']: image for image in ground_truth['images']}
-        self._gts: dict[Any, list[Mapping]] = defaultdict(list)
-        for item in ground_truth['annotations']:
+        found = read_results(results, ground_truth)
+        self._results = found.dataset['annotations']
+        self._image_ids, self._category_ids = ground_truth.image_ids, ground_truth.category_ids
+        self._images = dict(zip(self._image_ids, ground_truth.dataset['images']))
+        self._gts: dict[int, list[Mapping]] = defaultdict(list)
+        for item in ground_truth.dataset['annotations']:
             if not item.get('iscrowd', 0):
                 self._gts[item['image_id']].append(item)
-        self._check_same_test()
+        self._check_same_test(found.scores['score'])
 
-    def _check_same_test(self) -> None:
+    def _check_same_test(self, found: NDArray[np.float64]) -> None:
         matches = self._matches
         nameless = [i for i, image in self._images.items() if not image.get('file_name')]
         if nameless:
@@ -110,7 +111,6 @@ class _Run:
                 f'{len(nameless)} of {len(self._images)} images have no `file_name`, the first is '
                 f'{nameless[0]!r}: give each the path of its file below the image folder'
             )
-        found = np.array([result['score'] for result in self._results], dtype=float)
         # CocoMetric writes the mask score as `score`.
         known = [matches.scores[key] for key in ('score', 'mask_score') if key in matches.scores]
         if len(found) != len(matches) or not any(
@@ -125,7 +125,7 @@ class _Run:
         """One detection, cropped, with the ground truth of its class that it meets best."""
         matches = self._matches
         image, pixels = self._pixels(matches.image[place])
-        category = matches.category_ids[matches.category[place]]
+        category = 1 + self._category_ids.index(matches.category_ids[matches.category[place]])
         rle = self._rle(self._results[matches.result_index[place]], pixels)
         gts = [self._rle(g, pixels) for g in self._gts[image['id']] if g['category_id'] == category]
         mask = mask_utils.decode(rle).astype(bool)
@@ -160,7 +160,9 @@ class _Run:
             mask_ious=matches.scores['mask_iou'][chosen],
             true_ious=matches.true_iou[chosen],
             gt_masks=self._masks(gts, pixels),
-            gt_labels=np.array([places[gt['category_id']] for gt in gts], dtype=np.int64),
+            gt_labels=np.array(
+                [places[self._category_ids[gt['category_id'] - 1]] for gt in gts], dtype=np.int64
+            ),
         )
 
     def _pixels(self, number: int) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:
@@ -174,13 +176,13 @@ class _Run:
         image = self._images[identity]
         return image, read_image(self._folder / image['file_name'])
 
-    @staticmethod
-    def _rle(item: Mapping[str, Any], pixels: NDArray) -> Mapping[str, Any]:
-        rle = as_rle(item['segmentation'], *pixels.shape[:2])
+    def _rle(self, item: Mapping[str, Any], pixels: NDArray) -> Mapping[str, Any]:
+        rle = compressed(item['segmentation'], pixels.shape[:2])
         if tuple(rle['size']) != pixels.shape[:2]:
+            identity = self._image_ids[item['image_id'] - 1]
             raise ValueError(
-                f'image {item["image_id"]!r}: a mask is {tuple(rle["size"])} pixels (height, '
-                f'width), the image file {pixels.shape[:2]}; is it another image, or one that its '
+                f'image {identity!r}: a mask is {tuple(rle["size"])} pixels (height, width),'
+                f' the image file {pixels.shape[:2]}; is it another image, or one that its '
                 'EXIF tag turns?'
             )
         return rle

@@ -368,7 +368,7 @@ def test_two_categories_of_one_name(tmp_path):
         metric.dataset_meta = {'classes': ('cat', 'dog')}
 
 
-@pytest.mark.parametrize('content', ['{"images": [', '[]', '{"images": []}'])
+@pytest.mark.parametrize('content', ['{"images": [', '[]'])
 def test_broken_annotation_file(tmp_path, content):
     path = tmp_path / 'broken.json'
     path.write_text(content)

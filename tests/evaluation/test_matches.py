@@ -136,7 +136,7 @@ def test_scores_that_rank_nothing():
     for scores in (np.ones(2), np.ones((len(matches), 1)), np.full(len(matches), np.nan)):
         with pytest.raises(ValueError, match='a finite score for each detection'):
             matches.rank(scores)
-    with pytest.raises(ValueError, match="no score 'iou'; there are score, mask_score, own"):
+    with pytest.raises(ValueError, match="no score 'iou'; there are score, mask_score, mask_iou"):
         matches.rank('iou')
 
 
