@@ -3,9 +3,15 @@
 VENV ?= .venv
 ARGS ?=
 STATE := $(VENV)/.setup
+# Some shells keep the name of the machine in HOST.
+ifeq ($(origin HOST)$(filter openmmlab onedl,$(HOST)),environment)
+  HOST :=
+endif
 # An environment keeps the host that it was made with.
 KEPT_HOST := $(shell cat "$(STATE)/host" 2>/dev/null)
-HOST ?= $(KEPT_HOST)
+ifeq ($(HOST),)
+  HOST := $(KEPT_HOST)
+endif
 ifneq ($(KEPT_HOST),$(if $(KEPT_HOST),$(HOST)))
   $(error $(VENV) was made with HOST=$(KEPT_HOST): choose another folder with VENV= for HOST=$(HOST))
 endif
@@ -15,7 +21,7 @@ BIN := $(VENV)/bin
 # Commands of the environment (mim, torchrun) are found by the programs that start them.
 RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 
-.PHONY: help setup demo test lint bench results
+.PHONY: help setup demo test lint bench results docs
 
 help:
 	@echo 'make demo     from nothing to a trained, tested model, its figures and a picture'
@@ -23,6 +29,7 @@ help:
 	@echo 'make lint     rules, format, types; whether the tables show the latest results'
 	@echo 'make bench    speed and memory against the stock heads'
 	@echo 'make results  the tables of README and docs/results, from results/*.json'
+	@echo 'make docs     the site of the documents, in site/'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
 	@echo 'PYTHON=python3.12       the interpreter, 3.10 to 3.13     VENV=folder  the environment'
@@ -55,3 +62,6 @@ bench: setup
 
 results: setup
 	$(RUN) projects/ablations/tables.py $(ARGS)
+
+docs: setup
+	$(RUN) -m mkdocs build --strict

@@ -12,12 +12,15 @@ import mmdet
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmengine import Config
 
 from .coco_folder import lay_out_coco
 from .conftest import tiny_model_cfg
 from .tiny_set import run_config, write_tiny_set
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Our configs run in several processes on a machine without a GPU, too.
+IMPORTS = Config.fromfile(REPOSITORY / 'configs/_base_/mask_scoring.py').custom_imports.imports
 TRAIN_SCRIPT = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
 
 
@@ -54,10 +57,10 @@ def test_a_process_without_objects_trains_beside_one_with(tmp_path):
         write_tiny_set(tmp_path / 'set'),
         tmp_path / 'run',
         batch_size=1,
-        # mmdet's default backend, which needs a GPU: the plugin puts gloo in its place.
+        # mmdet's default backend, which needs a GPU: cpu_launcher puts gloo in its place.
         env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=120)),
         custom_hooks=[dict(type='LossProbe'), dict(type='MaskIoUMonitorHook', interval=1)],
-        custom_imports=dict(imports=['msrcnn_plugin', 'tests.loss_probe']),
+        custom_imports=dict(imports=[*IMPORTS, 'tests.loss_probe']),
     )
     cfg.dump(tmp_path / 'config.py')
     start(on_two_processes(tmp_path / 'config.py'), tmp_path)
@@ -81,7 +84,7 @@ def test_the_head_alone_trains_in_two_processes(tmp_path):
         batch_size=1,
         env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=120)),
         custom_hooks=[dict(type='TrainMaskIoUHeadOnlyHook'), dict(type='LossProbe')],
-        custom_imports=dict(imports=['msrcnn_plugin', 'tests.loss_probe']),
+        custom_imports=dict(imports=[*IMPORTS, 'tests.loss_probe']),
         load_from=str(tmp_path / 'mask_rcnn.pth'),
     )
     cfg.dump(tmp_path / 'config.py')

@@ -1,42 +1,46 @@
-"""The directions that imports may take, and that what is pinned is what is accepted."""
+"""The directions that imports may take, the pinned versions, and the wheel that users install."""
 
 import ast
+import json
+import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path, PurePosixPath
 
 import pytest
+from packaging.requirements import Requirement
 
 from msrcnn_plugin import compat
-from tools.setup_environment import pinned
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'msrcnn_plugin'
-# geometry <- models, geometry <- evaluation <- pictures; hooks know none of them. A part that is
-# not named here is a leaf: it imports no other.
+# geometry <- models, geometry <- evaluation <- visualization; hooks know none of them; apis and
+# commands are on top. A part that is not named here is a leaf: it imports no other.
+BASIC = {'compat', 'files', 'progress'}
+ROOMS = {'geometry', 'models', 'evaluation', 'visualization', 'checkpoints'}
 MAY_IMPORT = {
-    'doctor': {'compat'},
-    'models': {'geometry'},
-    'checkpoints': {'models', 'compat'},
-    'evaluation': {'geometry', 'files', 'progress'},
-    'visualization': {'geometry', 'evaluation', 'files'},
-    'studies': {'apis', 'files', 'compat', 'data_root', 'evaluation', 'hooks'},
-    'apis': {
-        'geometry',
-        'files',
-        'progress',
-        'models',
-        'evaluation',
-        'visualization',
-        'compat',
-        'data_root',
-        'shown_path',
-    },
+    'msrcnn_plugin': {'registration'},
+    'checked_host': {'compat'},
+    'components': {'checked_host', 'checkpoints', 'models', 'hooks', 'evaluation', 'visualization'},
+    'doctor': BASIC,
+    'models': {'geometry', 'checked_host'},
+    'checkpoints': {'models', *BASIC},
+    'evaluation': {'geometry', *BASIC},
+    'visualization': {'geometry', 'evaluation', *BASIC},
+    'apis': {*ROOMS, *BASIC, 'shown_path'},
+    'commands': {*ROOMS, *BASIC, 'apis', 'hooks', 'doctor', 'synthetic'},
+    '__main__': {'commands'},
 }
 
 
 def modules(part):
     folder = PACKAGE / part
+    if part == PACKAGE.name:
+        return [PACKAGE / '__init__.py']
     return sorted(folder.rglob('*.py')) if folder.is_dir() else [folder.with_suffix('.py')]
 
 
@@ -59,8 +63,7 @@ def parts_imported(part):
 
 def present_parts():
     entries = [*PACKAGE.glob('*.py'), *PACKAGE.glob('*/__init__.py')]
-    names = {(file.parent if file.name == '__init__.py' else file).stem for file in entries}
-    return sorted(names - {PACKAGE.name})
+    return sorted({(file.parent if file.name == '__init__.py' else file).stem for file in entries})
 
 
 @pytest.mark.parametrize('part', present_parts())
@@ -70,24 +73,122 @@ def test_imports_go_one_way(part):
 
 def test_the_package_imports_no_tool():
     imported = {name for file in PACKAGE.rglob('*.py') for name in absolute_imports(file)}
-    assert not {name for name in imported if name.split('.')[0] in ('tools', 'tests')}
+    assert not {name for name in imported if name.split('.')[0] in ('tools', 'tests', 'projects')}
 
 
 def test_the_check_sees_relative_imports():
     assert 'compat' in parts_imported('doctor')
 
 
-@pytest.mark.parametrize('module', ['mmcv', 'mmdet', 'mmengine'])
-def test_what_is_pinned_is_accepted(module):
-    (package,) = (package for package in compat.HOST if package.module == module)
-    assert package.accepts(pinned(module))
+@pytest.mark.parametrize('package', compat.HOST, ids=lambda package: package.module)
+def test_what_is_pinned_is_accepted(package):
+    constraints = (ROOT / 'constraints.txt').read_text()
+    for name in package.distributions:
+        (version,) = re.findall(rf'^{name}==(\S+)$', constraints, re.MULTILINE)
+        assert package.versions.contains(version)
 
 
-def test_what_a_page_is_made_of_is_installed(tmp_path):
-    command = [sys.executable, 'setup.py', '--quiet', 'build_py', '--build-lib', str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    folder = Path('msrcnn_plugin', 'visualization', 'report', 'page')
-    present = {file.name for file in (ROOT / folder).iterdir()}
-    assert {file.name for file in (tmp_path / folder).iterdir()} == present
-    assert 'report.html' in present
+# --- the wheel
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """Built from a copy, so that nothing left over in a build folder gets in."""
+    source = tmp_path_factory.mktemp('source')
+    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(ROOT / name, source)
+    for name in ('msrcnn_plugin', 'configs'):
+        shutil.copytree(ROOT / name, source / name, symlinks=True)
+    build = ['-m', 'build', '--wheel', '--no-isolation', '--skip-dependency-check', '.']
+    run(sys.executable, *build, cwd=source)
+    (built,) = (source / 'dist').glob('*.whl')
+    return built
+
+
+def metadata_of(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+    return archive.read(name).decode()
+
+
+def run(*command, cwd=None, status=0):
+    done = subprocess.run(
+        list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_wheel_holds_what_is_not_code(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    pages = PACKAGE / 'visualization' / 'report' / 'page'
+    expected = {'msrcnn_plugin/py.typed'}
+    expected |= {f'msrcnn_plugin/visualization/report/page/{file.name}' for file in pages.iterdir()}
+    for config in [*ROOT.glob('configs/*.py'), *ROOT.glob('configs/_base_/*.py')]:
+        expected.add(f'msrcnn_plugin/.mim/{config.relative_to(ROOT).as_posix()}')
+    assert expected <= names
+    assert {PurePosixPath(name).parts[0].split('-')[0] for name in names} == {'msrcnn_plugin'}
+
+
+def test_mim_finds_each_config_of_the_wheel_by_its_name(wheel):
+    names = [PurePosixPath(name) for name in zipfile.ZipFile(wheel).namelist()]
+    configs = [path.name for path in names if '.mim' in path.parts]
+    assert {'ms_rcnn_r101_fpn.py', 'train.py', 'test.py'} <= set(configs)
+    assert len(configs) == len(set(configs))
+
+
+def test_the_metadata_is_complete(wheel):
+    assert 'PASSED' in run(sys.executable, '-m', 'twine', 'check', '--strict', wheel)
+    text = metadata_of(wheel)
+    assert 'License: Apache-2.0' in text or 'License-Expression: Apache-2.0' in text
+    required = [line for line in text.splitlines() if line.startswith('Requires-Dist')]
+    plain = ' '.join(line for line in required if 'extra ==' not in line)
+    assert not re.search('torch|mmdet|mmcv|mmengine|shapely', plain)
+
+
+def required_distributions(names):
+    """What the named distributions install, with all that they require."""
+    found, queue = {}, list(names)
+    while queue:
+        distribution = metadata.distribution(queue.pop())
+        if found.setdefault(distribution.name, distribution) is not distribution:
+            continue
+        requirements = map(Requirement, distribution.requires or ())
+        queue += [
+            r.name for r in requirements if r.marker is None or r.marker.evaluate({'extra': ''})
+        ]
+    return found.values()
+
+
+@pytest.fixture(scope='module')
+def without_host(wheel, tmp_path_factory):
+    """An environment of the wheel and what it requires, linked from here; no torch, no mmdet."""
+    folder = tmp_path_factory.mktemp('without_host')
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob('lib/python*/site-packages')
+    names = re.findall(r'^Requires-Dist: ([\w-]+)(?!.*extra ==)', metadata_of(wheel), re.MULTILINE)
+    for distribution in required_distributions(names):
+        for top in {file.parts[0] for file in distribution.files} - {'..', '__pycache__'}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(distribution.locate_file(top))
+    pip = [sys.executable, '-m', 'pip', '--python', folder / 'bin' / 'python']
+    run(*pip, 'install', '--quiet', '--no-deps', '--no-index', wheel)
+    return folder / 'bin'
+
+
+def test_without_a_host_evaluation_and_the_command_work(without_host, tmp_path):
+    run(without_host / 'python', '-c', 'import msrcnn_plugin.evaluation', cwd=tmp_path)
+    shown = run(without_host / 'msrcnn', '--help', cwd=tmp_path)
+    assert 'doctor' in shown
+    shown = run(without_host / 'msrcnn', 'doctor', '--json', 'doctor.json', cwd=tmp_path)
+    assert 'mmdet is not installed' in shown
+    assert json.loads((tmp_path / 'doctor.json').read_text())['ok'] is True
+
+
+def test_without_a_host_the_models_say_what_is_missing(without_host, tmp_path):
+    code = 'import msrcnn_plugin.models'
+    shown = run(without_host / 'python', '-c', code, cwd=tmp_path, status=1)
+    assert 'ImportError: msrcnn_plugin needs a working mmdet here' in shown
+    for module in ('torch', 'mmengine', 'mmcv', 'mmdet'):
+        assert f'{module} is not installed; expected {module} ' in shown
+    assert 'evaluation, figures and reports work without mmdet' in shown
