@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from msrcnn_plugin.apis import run_scored_test
+from msrcnn_plugin.apis import evaluate_checkpoint
 from msrcnn_plugin.evaluation import MaskScoringPairs, bootstrap_gain
 
 PAIRS_NAME = 'pairs.npz'
@@ -29,7 +29,7 @@ def test_weights(config: Path, checkpoint: Path, folder: Path) -> dict[str, Any]
         ``figures`` as `MaskScoringMetric` names them and ``gain`` with its 95 % interval, as
         fractions. ``gain`` is empty where the model predicts no IoU or overwrites the class score.
     """
-    found = run_scored_test(config, checkpoint, folder)
+    found = evaluate_checkpoint(config, checkpoint, folder)
     pairs = found.result.pairs
     gain: Mapping[str, Any] = {}
     if pairs.predicted_iou is not None and not found.writes_mask_scores:

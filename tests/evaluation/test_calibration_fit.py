@@ -11,7 +11,7 @@ from msrcnn_plugin.evaluation import (
     fit_iou_calibration,
     held_out_calibration,
 )
-from msrcnn_plugin.evaluation.iou_calibration import MIN_SLOPE
+from msrcnn_plugin.evaluation.calibration_fit import MIN_SLOPE
 
 pytest.importorskip('sklearn', reason='scikit-learn, which fits calibrations, is not installed')
 METHODS = ('isotonic', 'platt', 'beta')

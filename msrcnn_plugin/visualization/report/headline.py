@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...evaluation.rankings import MAIN_MAX_DETS
+from ...evaluation.result import CEILINGS
 from ..palette import written
 from .reported_model import ReportedModel
 
@@ -13,7 +14,7 @@ from .reported_model import ReportedModel
 NO_CHANGE = 0.05
 
 
-def lead(models: Sequence[ReportedModel]) -> str:
+def headline(models: Sequence[ReportedModel]) -> str:
     """One sentence: for one model what the scoring changed, for several where each one stands."""
     if len(models) == 1:
         return scoring_sentence(models[0])
@@ -24,8 +25,8 @@ def lead(models: Sequence[ReportedModel]) -> str:
 
 def scoring_sentence(model: ReportedModel) -> str:
     """What ranking one model's masks by mask score instead of class score does to mask AP."""
-    before, after = _ap(model, 'cls'), main_ap(model)
-    limits = model.result.rankings['cls'].max_dets
+    before, after = _ap(model, 'score'), main_ap(model)
+    limits = model.result.rankings['score'].max_dets
     if MAIN_MAX_DETS not in limits:
         return (
             f'Mask AP is undefined: COCO counts {MAIN_MAX_DETS} detections an image for it, which '
@@ -33,18 +34,19 @@ def scoring_sentence(model: ReportedModel) -> str:
         )
     if math.isnan(before):
         return 'Mask AP is undefined: no ground truth of the data set counts.'
-    if not len(model.result.pairs):
+    if not len(model.result.matches):
         return 'The model found nothing: there are no masks to rank, and mask AP is 0.'
-    room = 100 * (_ap(model, 'oracle') - before)
+    ceilings = {name: 100 * (_ap(model, name) - before) for name in CEILINGS}
     if not model.has_mask_score:
         return (
             f'Ranked by {model.score_name} the masks reach mask AP {percent(before)}; with their '
             f'true IoU known they would reach {percent(_ap(model, "oracle"))} '
-            f'({written(room, 1)} points more).'
+            f'({written(ceilings["oracle"], 1)} points more), in the best possible order '
+            f'{percent(_ap(model, "unique"))}.'
         )
     return (
         f'Ranking the same masks by mask score instead of {model.score_name} '
-        f'{_change(before, after)}{_share(100 * (after - before), room)}'
+        f'{_change(before, after)}{_share(100 * (after - before), **ceilings)}'
     )
 
 
@@ -73,11 +75,17 @@ def _change(before: float, after: float) -> str:
     )
 
 
-def _share(gain: float, room: float) -> str:
+def _share(gain: float, oracle: float, unique: float) -> str:
     """How much of what was to be gained, where anything was."""
-    if room < NO_CHANGE:
+    if oracle < NO_CHANGE:
         return '; knowing the true IoU would not rank them better.'
     if gain < NO_CHANGE:
-        return f'; knowing the true IoU would raise it by {written(room, 1)} points.'
-    share = written(100 * gain / room, 0)
-    return f': {share} % of the {written(room, 1)} points that knowing the true IoU would gain.'
+        return (
+            f'; knowing the true IoU would raise it by {written(oracle, 1)} points, the best '
+            f'possible order by {written(unique, 1)}.'
+        )
+    return (
+        f': {written(100 * gain / oracle, 0)} % of the {written(oracle, 1)} points that knowing '
+        f'the true IoU would gain, {written(100 * gain / unique, 0)} % of the '
+        f'{written(unique, 1)} of the best possible order.'
+    )

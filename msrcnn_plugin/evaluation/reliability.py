@@ -1,18 +1,19 @@
 """How well a number between 0 and 1 estimates the true MaskIoU: error, correlation, calibration.
 
-Pure functions of vectors. ``N`` detections, ``B`` bins; estimates and true IoUs lie in [0, 1]. What
-is undefined is NaN.
+Pure functions of vectors. ``N`` detections, ``B`` bins (of a density, on either axis). Estimates
+and true IoUs lie in [0, 1]. What is undefined is NaN.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 BINS = 10
+DENSITY_BINS = 25
 
 
 @dataclass(frozen=True)
@@ -71,22 +72,24 @@ def iou_error(estimate: ArrayLike, true_iou: ArrayLike) -> IoUError:
         count=len(difference),
         mae=float('nan') if nothing else float(np.abs(difference).mean()),
         rmse=float('nan') if nothing else float(np.sqrt(np.square(difference).mean())),
-        pearson=pearson(estimate, true_iou),
-        spearman=pearson(rankdata(estimate), rankdata(true_iou)),
+        pearson=correlation(estimate, true_iou),
+        spearman=correlation(estimate, true_iou, 'spearmanr'),
     )
 
 
-def pearson(first: NDArray, second: NDArray) -> float:
-    """Correlation of two vectors in [-1, 1]; NaN for fewer than two values or a constant vector.
+def correlation(first: NDArray, second: NDArray, kind: str = 'pearsonr') -> float:
+    """scipy's correlation in [-1, 1]; NaN for fewer than two values or a constant vector.
 
-    Of the ranks (equal values share their mean rank) it is Spearman's correlation.
+    Args:
+        kind: 'pearsonr' or 'spearmanr'.
     """
     if len(first) < 2 or not np.ptp(first) or not np.ptp(second):
         return float('nan')
-    first, second = first - first.mean(), second - second.mean()
-    first, second = first / np.abs(first).max(), second / np.abs(second).max()
-    product = first @ second / np.sqrt((first @ first) * (second @ second))
-    return float(np.clip(product, -1, 1))
+    from scipy import stats  # slow to import
+
+    with warnings.catch_warnings():  # of vectors that are nearly constant
+        warnings.simplefilter('ignore')
+        return float(np.clip(getattr(stats, kind)(first, second).statistic, -1, 1))
 
 
 def reliability_curve(
@@ -114,6 +117,51 @@ def reliability_curve(
 def expected_calibration_error(estimate: ArrayLike, true_iou: ArrayLike, bins: int = BINS) -> float:
     """``reliability_curve(...).ece``."""
     return reliability_curve(estimate, true_iou, bins).ece
+
+
+@dataclass(frozen=True)
+class JointDensity:
+    """Counts of (true IoU, estimate) in ``B`` x ``B`` equal bins over [low, 1] x [low, 1]."""
+
+    edges: NDArray[np.float64]  # (B + 1,) of both axes
+    counts: NDArray[np.int64]  # (B, B), row: true IoU, column: estimate
+    mean_estimate: NDArray[np.float64]  # (B,) in each bin of the true IoU, NaN where it is empty
+    correlation: float  # Pearson's, of the detections counted; NaN where undefined
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """(B,) middle of each bin."""
+        return (self.edges[:-1] + self.edges[1:]) / 2
+
+    @property
+    def total(self) -> int:
+        """Detections counted."""
+        return int(self.counts.sum())
+
+
+def joint_density(
+    estimate: ArrayLike, true_iou: ArrayLike, *, low: float = 0.0, bins: int = DENSITY_BINS
+) -> JointDensity:
+    """Counts the detections whose estimate and true IoU both exceed ``low``; all of them for 0.
+
+    With ``low=0.5`` it is the paper's figure 2: what is wrong there is neither a false alarm nor a
+    miss, but the score's opinion of the mask. Estimates outside [0, 1] are left out.
+
+    Example:
+        >>> density = joint_density([.6, .9, .2], [.7, .8, .9], low=0.5, bins=1)
+        >>> density.counts.tolist(), density.mean_estimate.tolist()
+        ([[2]], [0.75])
+    """
+    estimate, true_iou = np.asarray(estimate, dtype=float), np.asarray(true_iou, dtype=float)
+    above = np.greater if low > 0 else np.greater_equal
+    kept = above(estimate, low) & above(true_iou, low) & (estimate <= 1)
+    estimate, true_iou = estimate[kept], true_iou[kept]
+    edges = np.linspace(low, 1, bins + 1)
+    counts, _, _ = np.histogram2d(true_iou, estimate, bins=(edges, edges))
+    sums, _ = np.histogram(true_iou, bins=edges, weights=estimate)
+    filled = counts.sum(axis=1)
+    means = np.where(filled > 0, sums / np.maximum(filled, 1), np.nan)
+    return JointDensity(edges, counts.astype(np.int64), means, correlation(estimate, true_iou))
 
 
 def checked_vectors(estimate: ArrayLike, true_iou: ArrayLike) -> tuple[NDArray, NDArray]:

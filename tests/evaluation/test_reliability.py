@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from hypothesis.extra.numpy import arrays
+from scipy.stats import binned_statistic
 
-from msrcnn_plugin.evaluation.calibration import (
+from msrcnn_plugin.evaluation.reliability import (
+    correlation,
     expected_calibration_error,
     iou_error,
-    pearson,
+    joint_density,
     reliability_curve,
 )
 
@@ -46,19 +48,10 @@ def test_one_detection_has_an_error_and_no_correlation():
     assert math.isnan(error.pearson)
 
 
-@pytest.mark.parametrize('seed', range(5))
-def test_correlations_equal_scipy(seed):
-    rng = np.random.default_rng(seed)
-    estimate, true = rng.random(50).round(1), rng.random(50).round(1)
-    error = iou_error(estimate, true)
-    assert error.pearson == pytest.approx(stats.pearsonr(estimate, true)[0], abs=1e-12)
-    assert error.spearman == pytest.approx(stats.spearmanr(estimate, true)[0], abs=1e-12)
-
-
 @given(pairs_of_vectors)
 def test_correlation_is_within_its_domain_or_undefined(values):
     first, second = np.array(values).T
-    assert math.isnan(pearson(first, second)) or -1 <= pearson(first, second) <= 1
+    assert math.isnan(correlation(first, second)) or -1 <= correlation(first, second) <= 1
 
 
 def test_calibration_by_hand():
@@ -97,3 +90,39 @@ def test_estimates_outside_their_domain_are_refused(wrong):
 def test_vectors_of_different_length_are_refused():
     with pytest.raises(ValueError, match=r'shape \(1,\), true IoUs \(2,\)'):
         iou_error([0.5], [0.5, 0.6])
+
+
+def test_by_hand():
+    density = joint_density([0.1, 0.3, 0.9, 1.0], [0.2, 0.4, 0.6, 1.0], bins=2)
+    assert density.counts.tolist() == [[2, 0], [0, 2]]
+    assert density.mean_estimate == pytest.approx([0.2, 0.95])
+    assert density.centres.tolist() == [0.25, 0.75]
+
+
+def test_the_papers_part_has_both_above_one_half():
+    density = joint_density([0.5, 0.6, 0.9], [0.9, 0.5, 0.9], low=0.5, bins=5)
+    assert density.total == 1
+    assert density.counts[3, 3] + density.counts[4, 4] + density.counts[3, 4] == 1
+
+
+@pytest.mark.parametrize('score', [1.2, -0.1])
+def test_a_score_that_is_no_probability_is_left_out(score):
+    density = joint_density([score, 0.4, 0.2], [0.5, 0.5, 0.3])
+    assert density.total == 2
+    assert density.correlation == pytest.approx(1)
+
+
+def test_no_detections():
+    density = joint_density([], [])
+    assert density.total == 0
+    assert np.isnan(density.mean_estimate).all()
+    assert np.isnan(density.correlation)
+
+
+@given(arrays(float, (20, 2), elements=unit))
+def test_all_are_counted_and_the_means_are_scipys(values):
+    estimate, true_iou = values.T
+    density = joint_density(estimate, true_iou, bins=4)
+    expected = binned_statistic(true_iou, estimate, bins=density.edges).statistic
+    assert density.total == 20
+    np.testing.assert_allclose(density.mean_estimate, expected, atol=1e-12)

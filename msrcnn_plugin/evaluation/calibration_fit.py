@@ -19,9 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
-from .calibration import check_unit_interval, checked_vectors
+from .reliability import check_unit_interval, checked_vectors
 
 # Where a curve is sampled: dense at both ends, where Beta's is steep.
 GRID = np.sin(np.linspace(0, np.pi / 2, 257)) ** 2
@@ -50,7 +49,7 @@ class IoUCalibration:
 def fit_iou_calibration(
     predicted_iou: ArrayLike, true_iou: ArrayLike, method: str = 'isotonic'
 ) -> IoUCalibration:
-    """The map of ``method`` that fits best, made strictly increasing.
+    """Fits the map of ``method`` and makes it strictly increasing.
 
     Args:
         predicted_iou, true_iou: (N,) in [0, 1], of detections the model was not trained on.
@@ -88,14 +87,16 @@ def held_out_calibration(
     calibration achieves on images it has not seen.
     """
     predicted, true = checked_vectors(predicted_iou, true_iou)
-    images, index = np.unique(image_id, return_inverse=True)
-    if len(images) < 2:
-        raise ValueError(f'{len(images)} images; to hold some out, 2 at least are needed')
-    folds = min(FOLDS, len(images))
+    images = len(np.unique(image_id))
+    if images < 2:
+        raise ValueError(f'{images} images; to hold some out, 2 at least are needed')
+    with _explained_import():
+        from sklearn.model_selection import GroupKFold
+
+    folds = GroupKFold(min(FOLDS, images)).split(predicted, groups=image_id)
     calibrated = np.empty(len(predicted))
-    for fold in range(folds):
-        held_out = index % folds == fold
-        fitted = fit_iou_calibration(predicted[~held_out], true[~held_out], method)
+    for rest, held_out in folds:
+        fitted = fit_iou_calibration(predicted[rest], true[rest], method)
         calibrated[held_out] = fitted(predicted[held_out])
     return calibrated
 
@@ -126,11 +127,15 @@ def _isotonic(predicted: NDArray, true: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _platt(predicted: NDArray, true: NDArray) -> tuple[NDArray, NDArray]:
+    from scipy.special import expit
+
     weights, offset = _logistic(predicted[:, None], true)
     return GRID, expit(GRID * weights + offset)
 
 
 def _beta(predicted: NDArray, true: NDArray) -> tuple[NDArray, NDArray]:
+    from scipy.special import expit
+
     features = _beta_features(predicted)
     weights, offset = _logistic(features, true)
     rising = weights > 0
