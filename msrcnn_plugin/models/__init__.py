@@ -1,9 +1,7 @@
-"""The MaskIoU head, and mmdet's RoI heads that use it."""
+"""The MaskIoU head, and mmdet's RoI heads with mask scoring."""
 
-from . import variants
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .detected_masks import DetectionSampler
-from .detectron_anchors import DetectronAnchorGenerator
 from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
@@ -13,7 +11,6 @@ from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSR
 
 __all__ = [
     'DetectionSampler',
-    'DetectronAnchorGenerator',
     'MSCascadeRoIHead',
     'MSDoubleHeadRoIHead',
     'MSDynamicRoIHead',
@@ -27,5 +24,4 @@ __all__ = [
     'MaskScoringMixin',
     'ReplaySampler',
     'calibrated_checkpoint',
-    'variants',
 ]

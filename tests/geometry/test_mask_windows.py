@@ -17,7 +17,9 @@ masks_of_an_image = hnp.arrays(
 def paste(windows):
     """The masks the windows were cut from, if nothing was lost."""
     masks = torch.zeros(len(windows.bucket), *windows.image_size, dtype=torch.bool)
-    for i, (bucket, index) in enumerate(zip(windows.bucket.tolist(), windows.index_in_bucket.tolist())):
+    for i, (bucket, index) in enumerate(
+        zip(windows.bucket.tolist(), windows.index_in_bucket.tolist())
+    ):
         window = windows.buckets[bucket][index]
         x, y = windows.origin[i].tolist()
         masks[i, y : y + window.shape[0], x : x + window.shape[1]] = window
