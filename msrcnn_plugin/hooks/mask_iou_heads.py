@@ -1,4 +1,6 @@
-"""Where the MaskIoU heads of a model are."""
+"""The MaskIoU heads of a model, found by name."""
+
+from __future__ import annotations
 
 from mmengine.model import is_model_wrapper
 from torch import nn
@@ -7,7 +9,9 @@ HEAD_NAME = 'mask_iou_head'
 
 
 def find_mask_iou_heads(model: nn.Module) -> list[nn.Module]:
-    """The MaskIoU heads of ``model``, wrapped for several processes or not; one, or one a stage.
+    """Finds the MaskIoU heads of ``model``, wrapped for several processes or not.
+
+    There is one, or one for each stage of a cascade.
 
     Raises:
         ValueError: if it has none.
