@@ -126,7 +126,7 @@ def of_mmdet_1(weights, classes=3):
 def test_mmdet_1_had_the_background_first_and_other_names(weights, target):
     conversion = convert(Checkpoint(of_mmdet_1(weights), metadata={'bbox_head': {}}), target)
     assert conversion.format.name == 'mmdet 1.x'
-    assert conversion.metadata == {}
+    assert conversion.metadata == {HEAD[:-1]: dict(predicts_logits=False)}
     assert equal(conversion.weights, weights)
 
 
