@@ -27,4 +27,5 @@ if not _started_for_doctor():
     require_host()
     allow_own_checkpoints()
     allow_processes_without_gpu()
-    from . import evaluation, hooks, models, visualization  # noqa: F401  (each registers its own)
+    # Each registers its own.
+    from . import checkpoints, evaluation, hooks, models, visualization  # noqa: F401

@@ -17,7 +17,7 @@ PACKAGE = ROOT / 'msrcnn_plugin'
 MAY_IMPORT = {
     'doctor': {'compat'},
     'models': {'geometry'},
-    'checkpoints': {'models', 'compat'},
+    'checkpoints': {'models', 'compat', 'files'},
     'evaluation': {'geometry', 'files', 'progress'},
     'visualization': {'geometry', 'evaluation', 'files'},
     'studies': {'apis', 'files', 'compat', 'data_root', 'evaluation', 'hooks'},
