@@ -121,6 +121,7 @@ def _apply(form: Format, weights: Weights) -> tuple[dict[str, Tensor], list[Entr
     converted, entries = {}, []
     for name, value in weights.items():
         rule = form.rule_of(name)
+        assert rule is not None
         new_name = rule.rename(name)
         if new_name is None:
             entries.append(Entry('dropped', name, None, rule.note))

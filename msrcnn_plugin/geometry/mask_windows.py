@@ -78,7 +78,7 @@ def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> list
     ]
 
 
-def paste_windows(windows: MaskWindows, device: torch.device) -> Tensor:
+def paste_windows(windows: MaskWindows, device: str | torch.device) -> Tensor:
     """Restores the whole masks, (G, H, W) bool on ``device``; fast if the windows are there."""
     masks = torch.zeros(
         len(windows.index_in_bucket),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.model import is_model_wrapper
 from torch import nn
 
 HEAD_NAME = 'mask_iou_head'
 
 
-def find_mask_iou_heads(model: nn.Module) -> list[nn.Module]:
+def find_mask_iou_heads(model: Any) -> list[Any]:
     """Finds the MaskIoU heads of ``model``, wrapped for several processes or not.
 
     There is one, or one for each stage of a cascade.

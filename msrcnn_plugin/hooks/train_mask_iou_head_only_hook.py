@@ -33,7 +33,7 @@ class TrainMaskIoUHeadOnlyHook(Hook):
     """
 
     # Where the runner trains; None where it validates or tests.
-    _model: nn.Module | None = None
+    _model: Any = None
     _loaded = False
 
     def before_run(self, runner: Any) -> None:
@@ -87,7 +87,6 @@ class TrainMaskIoUHeadOnlyHook(Hook):
             head.train()
 
     def after_train(self, runner: Any) -> None:
-        assert self._model is not None
         self._model.roi_head.only_mask_iou_loss = False
         self._muted_rpn.close()
 

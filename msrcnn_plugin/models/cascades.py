@@ -91,5 +91,5 @@ class MSSCNetRoIHead(MaskScoringMixin, SCNetRoIHead):
             losses = super().loss(*args, **kwargs)
         finally:
             # The host takes no loss from mask_loss but loss_mask.
-            loss = sum(self.stage_loss_weights) * vars(self).pop('_loss_mask_iou', 0)
+            loss = sum(self.stage_loss_weights) * self.__dict__.pop('_loss_mask_iou', 0)
         return dict(losses, loss_mask_iou=loss + losses.get('loss_mask_iou', 0))

@@ -33,7 +33,7 @@ def _uses_mmcv_operators(module: nn.Module) -> bool:
     return any(type(layer).__module__.startswith('mmcv.ops') for layer in module.modules())
 
 
-def _keep_strides_of_gradient(weight: nn.Parameter) -> None:
+def _keep_strides_of_gradient(weight: Tensor) -> None:
     """Gives the gradient of a (K, C, 1, 1) weight the strides of the weight.
 
     With channels last, the strides of the sides of 1 differ. That moves nothing in memory, but DDP

@@ -69,7 +69,7 @@ class DetectionSampler:
     @torch.no_grad()
     def __call__(
         self,
-        roi_head: nn.Module,
+        roi_head: Any,
         x: tuple[Tensor, ...],
         rpn_results_list: InstanceList,
         batch_data_samples: SampleList,
@@ -103,7 +103,7 @@ class DetectionSampler:
 
     def _target(
         self,
-        roi_head: nn.Module,
+        roi_head: Any,
         results: InstanceData,
         mask_probs: Tensor,
         sample: DetDataSample,
@@ -119,7 +119,7 @@ class DetectionSampler:
         return results[torch.multinomial(chances, self.num).sort().values]
 
 
-def _feats_of_nothing(roi_head: nn.Module, feature: Tensor) -> Tensor:
+def _feats_of_nothing(roi_head: Any, feature: Tensor) -> Tensor:
     """Makes the RoI features (0, C, S, S) of no RoI.
 
     The loss of nothing still reaches the MaskIoU head: other processes may have detections, and
@@ -215,9 +215,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _boxes_drawn(
-    roi_head: nn.Module, draw: Callable[[InstanceData], InstanceData]
-) -> Iterator[None]:
+def _boxes_drawn(roi_head: Any, draw: Callable[[InstanceData], InstanceData]) -> Iterator[None]:
     """Keeps the drawn boxes alone, before masks are predicted for all."""
     predict_bbox = roi_head.predict_bbox
 
@@ -229,7 +227,7 @@ def _boxes_drawn(
 
 
 @contextmanager
-def _predictions_seen(roi_head: nn.Module) -> Iterator[list]:
+def _predictions_seen(roi_head: Any) -> Iterator[list]:
     """Collects what would be scored, unscored: the MaskIoU head sees it later, with gradient."""
     seen: list = []
     with patch.object(roi_head, 'score_masks', lambda *given: seen.append(given)):

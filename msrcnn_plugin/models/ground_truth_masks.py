@@ -29,6 +29,7 @@ from ..geometry import (
 )
 
 Size = tuple[int, int]
+Device = str | torch.device
 
 
 class _LastGrid(NamedTuple):
@@ -73,26 +74,23 @@ class RoIMasks:
         bboxes: np.ndarray,
         out_shape: Size,
         inds: np.ndarray,
-        device: str | torch.device = 'cpu',
+        device: Device = 'cpu',
         interpolation: str = 'bilinear',
         binarize: bool = True,
     ) -> BitmapMasks:
         """Does what the method of mmdet's masks does."""
-        grid = self._grid(np.asarray(bboxes), np.asarray(inds), tuple(out_shape), device)
+        height, width = out_shape
+        grid = self._grid(np.asarray(bboxes), np.asarray(inds), (height, width), device)
         return BitmapMasks((grid >= 0.5 if binarize else grid).cpu().numpy(), *out_shape)
 
-    def _grid(
-        self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: str | torch.device
-    ) -> Tensor:
+    def _grid(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
         if self._last is None or not self._last.answers(boxes, inds, size):
             grid = self._crop(boxes, inds, size, device)
             # Copies: on the CPU the host's arrays share their memory with its boxes.
             self._last = _LastGrid(boxes.copy(), inds.copy(), grid)
         return self._last.grid
 
-    def _crop(
-        self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: str | torch.device
-    ) -> Tensor:
+    def _crop(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
         raise NotImplementedError
 
     def _coverage(self, boxes: np.ndarray, inds: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -107,13 +105,11 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
         self.masks, self.height, self.width = masks.masks, masks.height, masks.width
         self.windows = cut_windows(self.masks)
 
-    def to_tensor(self, dtype: torch.dtype, device: str | torch.device) -> Tensor:
+    def to_tensor(self, dtype: torch.dtype, device: Device) -> Tensor:
         """Does what the parent does, which uploads every pixel of every mask."""
         return paste_windows(self.windows, device).to(dtype)
 
-    def _crop(
-        self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: str | torch.device
-    ) -> Tensor:
+    def _crop(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
         return masks_on_grid(self.windows, torch.from_numpy(boxes), torch.from_numpy(inds), size)
 
     def _coverage(self, boxes: np.ndarray, inds: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -127,9 +123,7 @@ class RoIPolygonMasks(RoIMasks, PolygonMasks):
         super().__init__(masks.masks, masks.height, masks.width)
         self.shapes = polygon_shapes(self.masks, (self.height, self.width))
 
-    def _crop(
-        self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: str | torch.device
-    ) -> Tensor:
+    def _crop(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
         crops = PolygonMasks.crop_and_resize(self, boxes, size, inds).to_bitmap()
         return torch.from_numpy(crops.masks).to(device, torch.float32)
 

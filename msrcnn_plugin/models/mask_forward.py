@@ -62,7 +62,7 @@ class MaskLossInputs(NamedTuple):
         return RoIGroundTruth(*(torch.cat(parts) for parts in zip(*images)))
 
 
-def stages(module: nn.Module) -> Sequence[nn.Module]:
+def stages(module: Any) -> list[Any]:
     """Lists the modules of a cascade's stages, or the only one."""
     return list(module) if isinstance(module, nn.ModuleList) else [module]
 

@@ -87,14 +87,14 @@ class MaskIoUCalibration(nn.Module):
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
     ) -> None:
         # Checkpoints of before kept the map in torch's metadata.
-        entries = [state_dict.get(prefix + key, local_metadata.get(key)) for key in MAP]
-        if any(entry is None for entry in entries):
+        knots, values = (state_dict.get(prefix + key, local_metadata.get(key)) for key in MAP)
+        if knots is None or values is None:
             raise ValueError(
                 f'the config asks for {prefix[:-1]}, but the checkpoint has no {prefix}knots and '
                 f'{prefix}values. Fit a calibration with msrcnn calibrate, or leave '
                 'mask_iou_calibration out of the config.'
             )
-        self.set_map(*entries)
+        self.set_map(knots, values)
 
 
 def calibrated_checkpoint(

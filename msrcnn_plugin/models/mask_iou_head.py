@@ -16,7 +16,7 @@ from torch.nn.modules.utils import _pair
 
 from ..geometry import MaskIoUTarget, RoIGroundTruth, gather_by_label, mask_iou_target
 
-DEFAULT_INIT = (
+DEFAULT_INIT: tuple[dict[str, Any], ...] = (
     dict(type='Kaiming', override=dict(name='convs')),
     dict(type='Caffe2Xavier', override=dict(name='fcs')),
     dict(type='Normal', std=0.01, override=dict(name='fc_mask_iou')),

@@ -68,6 +68,7 @@ class MaskScoringMixin(Host):
     # Whether ``loss`` gives the MaskIoU head's loss alone. The host's are then not computed, where
     # that saves time. A flag and not a replaced method: a copy of the model keeps its meaning.
     only_mask_iou_loss = False
+    mask_iou_head: Any  # one, or a ModuleList of one for each stage
 
     def __init__(
         self,
@@ -206,7 +207,8 @@ class MaskScoringMixin(Host):
         mask_probs = gather_by_label(self._learned_logits(given, x), given.labels).sigmoid()
         head = self._mask_iou_head_of(given.stage)
         mask_ious = head(call.roi_feats, mask_probs)
-        target = head.target(mask_probs, given.ground_truth(tuple(mask_probs.shape[1:])))
+        height, width = mask_probs.shape[1:]
+        target = head.target(mask_probs, given.ground_truth((height, width)))
         return head.loss(mask_ious, given.labels, target)
 
     def _learned_logits(self, given: MaskLossInputs, x: tuple[Tensor, ...]) -> Tensor:

@@ -60,9 +60,9 @@ class ReplaySampler:
 
 def _of_each(function: Callable[..., Tensor], *parts: DetectedMasks) -> DetectedMasks:
     """Applies ``function`` to each tensor, or to the same tensor of each part."""
-    tensors = zip(*(part[:3] for part in parts))
-    target = zip(*(part.target for part in parts))
     return DetectedMasks(
-        *(function(*same) for same in tensors),
-        MaskIoUTarget(*(function(*same) for same in target)),
+        function(*(part.roi_feats for part in parts)),
+        function(*(part.mask_probs for part in parts)),
+        function(*(part.labels for part in parts)),
+        MaskIoUTarget(*map(function, *(part.target for part in parts))),
     )
