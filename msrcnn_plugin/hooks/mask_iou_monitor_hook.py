@@ -17,8 +17,6 @@ from .mask_iou_heads import find_mask_iou_heads
 class MaskIoUMonitorHook(Hook):
     """Logs ``train/mask_iou_*`` of the last ``interval`` iterations over all processes.
 
-    The figures are:
-
     - ``positives``: positives an iteration that the loss counted;
     - ``target``, ``prediction``: their mean IoU, true and predicted;
     - ``mae``: mean absolute difference of the two;

@@ -39,7 +39,9 @@ else:
 
 
 class MaskScoringMixin(Host):
-    """Put before a RoI head of mmdet, or one of your own::
+    """Adds a mask score to a two-stage RoI head: one of mmdet's, or one of your own.
+
+    Put it before the RoI head::
 
         @MODELS.register_module()
         class MyScoringHead(MaskScoringMixin, MyRoIHead):
@@ -90,7 +92,10 @@ class MaskScoringMixin(Host):
 
     @property
     def with_mask(self) -> bool:
-        """Never False: some hosts ask while they are made, and theirs would be a bare assertion."""
+        """Is never False: a host without a mask branch is refused.
+
+        Some hosts ask while they are built, and theirs would be a bare assertion.
+        """
         if not super().with_mask:
             raise ValueError(
                 f'{type(self).__name__} scores masks, but the model has no mask branch: '
