@@ -1,4 +1,4 @@
-"""Hooks of the runner; they know the MaskIoU head by its name in the model alone."""
+"""Hooks of the runner. They know the MaskIoU head only by its name in the model."""
 
 from .data_root_hook import DataRootHook
 from .mask_iou_loss_warmup_hook import MaskIoULossWarmupHook

@@ -1,6 +1,6 @@
-"""Detectron's anchors, which the authors' weights were trained on."""
+"""Detectron's anchors, with which the authors' weights were trained."""
 
-from typing import Optional
+from __future__ import annotations
 
 import torch
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
@@ -22,9 +22,9 @@ class DetectronAnchorGenerator(AnchorGenerator):
         base_size: float,
         scales: Tensor,
         ratios: Tensor,
-        center: Optional[tuple[float, float]] = None,
+        center: tuple[float, float] | None = None,
     ) -> Tensor:
-        """Anchors (ratios * scales, 4) around ``center``, x1, y1, x2, y2 in pixels."""
+        """Computes anchors (ratios * scales, 4) around ``center``: x1, y1, x2, y2 in pixels."""
         if center is None:
             center = (self.center_offset * base_size, self.center_offset * base_size)
         widths = (base_size / ratios.sqrt()).round()
