@@ -1,7 +1,6 @@
 """The synthetic set: the same bytes for a seed, valid COCO, and in it what it promises."""
 
 import hashlib
-import json
 from collections import Counter
 
 import cv2
