@@ -84,7 +84,8 @@ def features(roi_head: nn.Module, scene: Scene) -> tuple[Tensor, ...]:
 def targets(model: nn.Module, scene: Scene, kind: str) -> Case:
     """Times the targets of the mask head, and of the MaskIoU head where the model has one."""
     roi_head, size = model.roi_head, model.roi_head.train_cfg.mask_size
-    logits = scene.noise(scene.setting.positives, size, size).flatten(0, 1)
+    # mmdet cuts logits at 0.5, the plugin at 0: far from both, they make the same masks.
+    logits = 100 * scene.noise(scene.setting.positives, size, size).flatten(0, 1)
 
     def prepare() -> Callable[[], Any]:
         gts = scene.instances(kind)
