@@ -28,7 +28,7 @@ from ..evaluation import MaskScoringMetric
 from ..geometry import RoIGroundTruth, mask_iou_target
 from ..hooks import TrainMaskIoUHeadOnlyHook
 from ..models.ground_truth_masks import prepare_masks
-from .benchmark_inputs import DETECTIONS, Scene, Setting, detected_scene, models
+from .benchmark_inputs import DETECTIONS, Model, Scene, Setting, detected_scene, models
 
 Case = Callable[[], Callable[[], Any]]
 
@@ -71,9 +71,9 @@ def replace_result(owner: Any, method: str, result: Any) -> None:
     setattr(owner, method, replaced)
 
 
-def features(roi_head: nn.Module, scene: Scene) -> tuple[Tensor, ...]:
+def features(roi_head: Model, scene: Scene) -> tuple[Tensor, ...]:
     """Returns the levels that a neck gives a RoI head: one for C4, else the five of a pyramid."""
-    extractor = roi_head.bbox_roi_extractor
+    extractor: Any = roi_head.bbox_roi_extractor
     extractor = extractor[0] if isinstance(extractor, nn.ModuleList) else extractor
     strides = [16] if len(extractor.featmap_strides) == 1 else [4, 8, 16, 32, 64]
     height, width = scene.padded_size
@@ -81,7 +81,7 @@ def features(roi_head: nn.Module, scene: Scene) -> tuple[Tensor, ...]:
     return tuple(scene.noise(extractor.out_channels, *size).requires_grad_() for size in sizes)
 
 
-def targets(model: nn.Module, scene: Scene, kind: str) -> Case:
+def targets(model: Model, scene: Scene, kind: str) -> Case:
     """Times the targets of the mask head, and of the MaskIoU head where the model has one."""
     roi_head, size = model.roi_head, model.roi_head.train_cfg.mask_size
     # mmdet cuts logits at 0.5, the plugin at 0: far from both, they make the same masks.
@@ -118,7 +118,7 @@ def targets(model: nn.Module, scene: Scene, kind: str) -> Case:
     return prepare
 
 
-def loss(model: nn.Module, scene: Scene, backward: bool = False) -> Case:
+def loss(model: Model, scene: Scene, backward: bool = False) -> Case:
     """Times the loss of the RoI head and, on request, its backward pass."""
     roi_head = model.roi_head.train()
     levels = features(roi_head, scene)
@@ -141,7 +141,7 @@ def loss(model: nn.Module, scene: Scene, backward: bool = False) -> Case:
     return prepare
 
 
-def training_step(model: nn.Module, scene: Scene, head_only: bool = False) -> Case:
+def training_step(model: Model, scene: Scene, head_only: bool = False) -> Case:
     """Times loss, backward and optimizer step, of the MaskIoU head alone on request."""
     # A tiny rate keeps the weights of all cases alike.
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-9, momentum=0.9, weight_decay=1e-4)
@@ -163,7 +163,7 @@ def training_step(model: nn.Module, scene: Scene, head_only: bool = False) -> Ca
     return prepare
 
 
-def prediction(model: nn.Module, scene: Scene, whole: bool = True) -> Case:
+def prediction(model: Model, scene: Scene, whole: bool = True) -> Case:
     """Times the prediction of a model or of its RoI head, masks pasted at the original size."""
     roi_head = model.roi_head
     roi_head.test_cfg.score_thr = 1.0  # NMS of the boxes of an untrained head takes long.
@@ -172,13 +172,10 @@ def prediction(model: nn.Module, scene: Scene, whole: bool = True) -> Case:
         model.eval()
         replace_result(roi_head, 'predict_bbox', scene.detections())
         samples = scene.data_samples()
-        if whole:
-            predict, inputs = model.predict, (scene.pixels(), samples)
-        else:
-            predict, inputs = (
-                roi_head.predict,
-                (features(roi_head, scene), scene.proposals(), samples),
-            )
+        inputs: tuple[Any, ...] = (scene.pixels(), samples)
+        if not whole:
+            inputs = features(roi_head, scene), scene.proposals(), samples
+        predict = model.predict if whole else roi_head.predict
         return lambda: torch.no_grad()(predict)(*inputs, rescale=True)
 
     return prepare
@@ -229,7 +226,7 @@ def _scaling(setting: Setting) -> Iterator[Section]:
     half = (height // 2, width // 2)
     for image_size, objects in ((half, usual), (size, one), (size, usual), (size, many)):
         for positives in sorted({max(1, setting.positives // part) for part in (16, 4, 1)}):
-            cell = dict(image_size=image_size, objects=objects, positives=positives)
+            cell: dict[str, Any] = dict(image_size=image_size, objects=objects, positives=positives)
             scene = Scene(replace(setting, **cell), images=2)
             cases = {name: targets(built[name], scene, 'bitmaps') for name in MODEL_CASES[1:]}
             name = f'scaling/{image_size[0]}x{image_size[1]}/{objects}/{positives}'

@@ -22,9 +22,11 @@ from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as rle_tools
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..synthetic import CLASSES, place_outline, unit_outline
+
+Model = Any  # A detector of mmdet, which ships no types.
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 NUM_CLASSES = 80
@@ -210,7 +212,7 @@ def detected_scene(scene: Scene) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def models(
     config: str, setting: Setting, names: tuple[str, ...] = ('stock', 'plugin')
-) -> dict[str, nn.Module]:
+) -> dict[str, Model]:
     """Builds the model of ``configs/<config>.py`` and others of its host, with the same weights."""
     cfg = Config.fromfile(CONFIGS / f'{config}.py').model
     cfg.backbone.init_cfg = None  # Nothing is downloaded: speed does not depend on weights.
@@ -222,7 +224,7 @@ def models(
         stage.mask_thr_binary = 0.5  # mmdet's MaskIoUHead reads it there.
     ancestors = MODELS.get(cfg.roi_head.type).__mro__
     host = next(cls.__name__ for cls in ancestors if cls.__module__.startswith('mmdet.'))
-    built: dict[str, nn.Module] = {}
+    built: dict[str, Model] = {}
     for name in names:
         own = copy.deepcopy(cfg)
         if name == 'ms_rcnn':

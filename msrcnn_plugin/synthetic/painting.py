@@ -54,8 +54,9 @@ def random_look(kind: str, rng: Generator) -> Look:
     )
 
 
-def _texture(kind: str, rng: Generator, height: int, width: int, extent: float) -> Array:
+def _texture(kind: str, rng: Generator, shape: tuple[int, ...], extent: float) -> Array:
     """Returns the pattern (H, W) of a class, about [-1, 1]."""
+    height, width = shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     y, x = y - height / 2, x - width / 2
     if kind == 'leaf':
@@ -86,7 +87,7 @@ def paint(canvas: Array, mask: Array, kind: str, rng: Generator, look: Look) -> 
     rows = slice(max(0, ys[0] - margin), ys[-1] + margin + 1)
     columns = slice(max(0, xs[0] - margin), xs[-1] + margin + 1)
     window, local = canvas[rows, columns], mask[rows, columns]
-    pattern = _texture(kind, rng, *local.shape, max(np.ptp(ys), np.ptp(xs)) + 1)
+    pattern = _texture(kind, rng, local.shape, max(np.ptp(ys), np.ptp(xs)) + 1)
     surface = look.colour * (1 + look.grain * pattern[..., None])
     window += _opacity(local, rng, look)[..., None] * (surface.astype(np.float32) - window)
 
@@ -104,7 +105,7 @@ def photograph(canvas: Array, rng: Generator) -> Array:
     """Returns the image (S, S, 3) uint8 of a canvas, with a camera's light, blur and noise."""
     size = canvas.shape[0]
     light = np.exp(0.15 * _noise(rng, size, size, size / 2)) * rng.uniform(0.75, 1.2)
-    image = np.clip(canvas * light[..., None] * rng.uniform(0.92, 1.08, 3), 0, None)
+    image: Array = np.clip(canvas * light[..., None] * rng.uniform(0.92, 1.08, 3), 0, None)
     if rng.random() < 0.5:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.4))
     image = image + rng.normal(0, rng.uniform(0.005, 0.04), image.shape)

@@ -142,7 +142,7 @@ def _add_object(canvas: Array, things: list[Thing], rng: Generator) -> None:
         kind, extent, centre, look = _propose(things, rng, size)
         outline = place_outline(unit_outline(kind, rng), rng, extent, centre)
         mask = rasterise(outline, size, size)
-        area = np.count_nonzero(mask)
+        area = int(np.count_nonzero(mask))
         centre_inside = centre.min() >= 0 and centre.max() < size
         if area < MIN_VISIBLE_PX or not centre_inside or not _leaves_enough(things, mask):
             continue
@@ -171,12 +171,13 @@ def _add_crowd(canvas: Array, things: list[Thing], rng: Generator) -> None:
     # Closing fills the gaps between the cells.
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
     crowd = cv2.morphologyEx(region, cv2.MORPH_CLOSE, disc).astype(bool)
-    things.append(Thing('cell', crowd, np.count_nonzero(crowd), look, is_crowd=True))
+    things.append(Thing('cell', crowd, int(crowd.sum()), look, is_crowd=True))
 
 
 def draw_scene(rng: Generator, size: int, index: int) -> tuple[Array, list[Thing]]:
     """Draws image number ``index``: (S, S, 3) uint8 BGR, and its things from back to front."""
-    canvas, things = background(rng, size), []
+    canvas = background(rng, size)
+    things: list[Thing] = []
     if index % EMPTY_EVERY != EMPTY_AT:
         if index % CROWD_EVERY == CROWD_AT:
             _add_crowd(canvas, things, rng)
