@@ -1,9 +1,8 @@
-"""Writes the help of each `msrcnn` sub-command into the page that asks for it (a hook of mkdocs)."""
+"""Writes the help of each `msrcnn` sub-command into the page that asks for it: a hook of mkdocs."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 
@@ -12,15 +11,13 @@ MARK = '<!-- commands -->'
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Replaces the mark by a section for each sub-command, as `--help` prints it."""
-    return markdown.replace(MARK, _sections()) if MARK in markdown else markdown
+    if MARK not in markdown:
+        return markdown
+    from msrcnn_plugin.commands.main import COMMANDS
 
-
-def _sections() -> str:
-    names = re.search(r'\{([\w,-]+)\}', _help())
-    if names is None:
-        raise ValueError('`msrcnn --help` lists no sub-command as {a,b,c}')
-    parts = [f'## msrcnn {name}\n\n```text\n{_help(name)}```' for name in names[1].split(',')]
-    return '\n\n'.join(parts)
+    sections = [f'```text\n{_help()}```']
+    sections += [f'## msrcnn {name}\n\n```text\n{_help(name)}```' for name in COMMANDS]
+    return markdown.replace(MARK, '\n\n'.join(sections))
 
 
 def _help(*command: str) -> str:
