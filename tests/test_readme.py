@@ -90,5 +90,5 @@ def test_blocks_run_as_written(project):
 
 
 def promise(line):
-    """What a line of shown output has in common with that of other data: its words up to a number."""
+    """The words of a shown line up to its first number: other data give another number."""
     return re.split(r'[ ]*[-+]?\d', line)[0].strip()
