@@ -106,7 +106,7 @@ def targets(model: Model, scene: Scene, kind: str) -> Case:
             prepare_masks(gts, logits.device)
             mask_targets()
             images = [
-                gt.masks.take_ground_truth(b, i, (size, size)) for gt, b, i in zip(gts, boxes, inds)
+                gt.masks.ground_truth(b, i, (size, size)) for gt, b, i in zip(gts, boxes, inds)
             ]
             ground_truth = RoIGroundTruth(*(torch.cat(parts) for parts in zip(*images)))
             return mask_iou_target(logits.sigmoid(), ground_truth).iou

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import Any
 
@@ -111,7 +112,9 @@ class MSMaskIoUHead(BaseModule):
         for conv in self.convs:
             x = conv(x)
         widths = [self.flatten(x).size(1)] + [fc_out_channels] * num_fcs
-        self.fcs = nn.ModuleList(nn.Linear(f_in, f_out) for f_in, f_out in zip(widths, widths[1:]))
+        self.fcs = nn.ModuleList(
+            nn.Linear(f_in, f_out) for f_in, f_out in itertools.pairwise(widths)
+        )
         self.fc_mask_iou = nn.Linear(widths[-1], 1 if class_agnostic else num_classes)
         self.loss_iou = MODELS.build(loss_iou)
         self.predicts_logits = getattr(self.loss_iou, 'use_sigmoid', False)

@@ -203,12 +203,6 @@ HEAD_ALONE = Study(
             loss(type='SummedLoss', losses=[CROSS_ENTROPY, RANKING]),
         ),
         Row(
-            'score_power',
-            'score s_cls^0.25 · s_iou',
-            OURS,
-            {'model.roi_head.type': 'MSScorePowerRoIHead', 'model.roi_head.score_power': 0.25},
-        ),
-        Row(
             'size_half_channels',
             'half the channels',
             OURS,
