@@ -24,6 +24,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
+from msrcnn_plugin.commands.benchmark import speed_tables  # noqa: E402
 from projects.ablations.table import STUDIES  # noqa: E402
 
 Records = Sequence[Mapping[str, Any]]
@@ -165,6 +166,16 @@ def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
     return '\n'.join([*([heading, ''] if heading else []), *rows])
 
 
+def speed(path: Path) -> str:
+    """The tables of the benchmark's record."""
+    parts = []
+    for table in speed_tables(json.loads(path.read_text(encoding='utf-8'))):
+        align = ['---', *['---:'] * (len(table.columns) - 1)]
+        rows = [f'| {" | ".join(row)} |' for row in (table.columns, align, *table.rows)]
+        parts.append('\n'.join([f'*{table.title}*', '', *rows]))
+    return '\n\n'.join(parts)
+
+
 def read(path: Path) -> Records:
     try:
         return json.loads(path.read_text(encoding='utf-8'))['runs']
@@ -203,6 +214,7 @@ def main(argv: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
             name: markdown(table, read(root / 'results' / f'{table.results}.json'))
             for name, table in TABLES.items()
         }
+        tables['speed'] = speed(root / 'results' / 'speed.json')
         for path in documents:
             text = path.read_text(encoding='utf-8')
             try:
