@@ -29,6 +29,7 @@ def project(tmp_path_factory):
     folder = lay_out_project(tmp_path_factory.mktemp('project'))
     cfg = Config.fromfile(folder / 'my_mask_rcnn.py')
     cfg.log_level = 'INFO'
+    cfg.pop('work_dir')
     cfg.dump(folder / 'my_mask_rcnn.py')
     init_default_scope('mmdet')
     model = MODELS.build(cfg.model)
