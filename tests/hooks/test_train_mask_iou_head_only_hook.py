@@ -4,6 +4,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from msrcnn_plugin.checkpoints import read_checkpoint
+
 from ..conftest import tiny_model_cfg
 from ..tiny_set import run_config, write_tiny_set
 
@@ -38,7 +40,7 @@ def scored(data, trained, tmp_path_factory):
 
 
 def weights(checkpoint):
-    return torch.load(checkpoint, weights_only=True)['state_dict']
+    return read_checkpoint(checkpoint).weights
 
 
 def test_every_other_weight_stays_to_the_bit(trained, scored):
