@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,26 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_writable(path: str | os.PathLike) -> None:
+    """Creates the folder of a file that will be written later, and checks that it takes files.
+
+    Raises:
+        OSError: names the path, where the folder cannot be made or written to, or the path is a
+            folder itself.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f'{path} is a folder: give the name of a file')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Permissions do not tell: root, read-only disks and quotas.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f'{path} cannot be written ({reason}): give another path') from error
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:

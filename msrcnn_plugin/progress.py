@@ -1,14 +1,11 @@
-"""A progress bar for a function that is called many times, shown only on a terminal."""
+"""Shows progress of a function that is called many times, on a terminal only."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable
-
-from rich.console import Console
-from rich.progress import Progress
+from typing import Any
 
 _UPDATES = 500
 
@@ -19,6 +16,9 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[Callable], Callab
 
     Where there is no terminal it hands the function back as it is.
     """
+    from rich.console import Console  # slow to import
+    from rich.progress import Progress
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda function: function

@@ -29,7 +29,7 @@ SPLITS = ('train', 'val')
 
 
 def parse_args(argv=None):
-    from tools.arguments import Parser
+    from msrcnn_plugin.commands.main import Parser
 
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', type=Path, help='unpacked Kaggle folder')

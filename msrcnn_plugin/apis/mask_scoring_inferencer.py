@@ -1,7 +1,9 @@
-"""mmdet's inferencer, which leaves the mask score out of its JSON and its pictures, with it."""
+"""Extends mmdet's inferencer, whose JSON and pictures lack the mask score."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os.path as osp
 from typing import Any
 
@@ -15,14 +17,16 @@ MASK_FIELDS = ('mask_ious', 'mask_scores')
 
 
 class MaskScoringInferencer(DetInferencer):
-    """``DetInferencer``, called as mmdet's is, for a model with mask scoring.
+    """Runs a model with mask scoring; called as mmdet's ``DetInferencer`` is.
 
-    Predictions, returned and written as JSON, gain ``mask_ious`` and ``mask_scores``; pictures show
+    Predictions, returned and written as JSON, gain ``mask_ious`` and ``mask_scores``. Pictures show
     both, the best mask on top. A model without a MaskIoU head gives what mmdet's inferencer gives.
+
+    ``c.jpg`` and ``c.png`` of one folder become ``c.json`` and ``c.png.json``; mmdet keeps one.
 
     A call takes two arguments beside mmdet's: ``mask_score_thr`` and ``mask_iou_thr``, in [0, 1].
     Masks below either are left out of everything that is returned, written and drawn.
-    ``pred_score_thr`` stays mmdet's: of the class score, of pictures alone.
+    ``pred_score_thr`` stays mmdet's: it limits the class score, in pictures alone.
 
     Example:
         >>> inferencer = MaskScoringInferencer('config.py', 'epoch_12.pth')
@@ -43,21 +47,38 @@ class MaskScoringInferencer(DetInferencer):
         return samples
 
     def pred2dict(self, data_sample: DetDataSample, pred_out_dir: str = '') -> dict:
-        if data_sample.get('img_path') is None:
+        path = data_sample.get('img_path')
+        if path is None:
             # An array has none, and the host takes the None for a path; without it, it counts.
             data_sample.pop('img_path', None)
-        name = self.num_predicted_imgs
-        if 'img_path' in data_sample:
-            name = osp.splitext(osp.basename(data_sample.img_path))[0]
+            file = osp.join(pred_out_dir, 'preds', f'{self.num_predicted_imgs}.json')
+        else:
+            file = self._file_of(path, pred_out_dir)
+            data_sample.set_metainfo(dict(img_path=file))  # the host names its file by the stem
         result = super().pred2dict(data_sample, pred_out_dir)
+        if path is not None:
+            data_sample.set_metainfo(dict(img_path=path))
         instances = data_sample.pred_instances
         added = {field: instances[field].tolist() for field in MASK_FIELDS if field in instances}
         if added and pred_out_dir:
             # The host has written the file without them.
-            mmengine.dump({**result, **added}, osp.join(pred_out_dir, 'preds', f'{name}.json'))
+            mmengine.dump({**result, **added}, file)
         return {**result, **added}
 
-    def _init_visualizer(self, cfg: Any):
+    @functools.cached_property
+    def _image_of(self) -> dict[str, str]:
+        """Which image's prediction a JSON file holds."""
+        return {}
+
+    def _file_of(self, path: str, folder: str) -> str:
+        """Returns the JSON file of an image: named by its stem, unless another image has it."""
+        name = osp.basename(path)
+        numbered = (f'{name}.{number}' for number in itertools.count(2))
+        stems = itertools.chain([osp.splitext(name)[0], name], numbered)
+        files = (osp.join(folder, 'preds', f'{stem}.json') for stem in stems)
+        return next(file for file in files if self._image_of.setdefault(file, path) == path)
+
+    def _init_visualizer(self, cfg: Any) -> Any:
         kind = cfg.visualizer.type
         if isinstance(kind, str):  # In a config of pure Python it is the class itself.
             kind = VISUALIZERS.get(kind)
@@ -67,7 +88,7 @@ class MaskScoringInferencer(DetInferencer):
 
 
 def _keep_from(samples: list[DetDataSample], field: str, limit: float) -> None:
-    """Drop instances whose ``field`` is below ``limit``, in place."""
+    """Drops instances whose ``field`` is below ``limit``, in place."""
     for sample in samples:
         instances = sample.pred_instances
         if field not in instances:

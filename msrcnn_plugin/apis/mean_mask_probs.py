@@ -1,48 +1,49 @@
-"""The score that needs no training: how sure a model is of the pixels of its mask.
+"""The score that needs no training: how certain a model is of the pixels of its mask.
 
 One-stage models rank their masks by it (SOLOv2, Mask2Former). A MaskIoU head has to be better.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
 import torch
 from mmdet.utils import InstanceList
 from torch import Tensor, nn
 
-from ..models.mask_forward import observe_emitted_masks
+from ..models.mask_forward import observe_final_masks
 
 
 @contextmanager
 def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
-    """While it lasts, predictions have ``mask_mean_probs`` (N,) in [0, 1].
+    """Adds ``mask_mean_probs`` (N,) in [0, 1] to predictions while the block lasts.
 
-    So have those of a plain Mask R-CNN. A model without a mask head behind RoIs is left as it is.
+    A plain Mask R-CNN gains it too. A model without a mask head behind RoIs stays as it is.
     """
-    roi_head = getattr(model, 'roi_head', None)
+    roi_head: Any = getattr(model, 'roi_head', None)
     if not getattr(roi_head, 'with_mask', False):
         yield
         return
     predict_mask = roi_head.predict_mask
 
-    def with_mean_probs(*args, **kwargs) -> InstanceList:
-        with observe_emitted_masks(roi_head.mask_head) as emitted:
+    def with_mean_probs(*args: Any, **kwargs: Any) -> InstanceList:
+        with observe_final_masks(roi_head.mask_head) as final_mask_probs:
             results_list = predict_mask(*args, **kwargs)
         # The host returns before its mask head where it detects nothing.
         none = [results.scores.new_zeros(0, 1, 1) for results in results_list]
-        for results, mask_probs in zip(results_list, emitted or none):
+        for results, mask_probs in zip(results_list, final_mask_probs or none, strict=True):
             results.mask_mean_probs = mean_mask_prob(mask_probs)
         return results_list
 
-    roi_head.predict_mask = with_mean_probs
-    try:
+    with patch.object(roi_head, 'predict_mask', with_mean_probs):
         yield
-    finally:
-        del roi_head.predict_mask
 
 
 def mean_mask_prob(mask_probs: Tensor, threshold: float = 0.5) -> Tensor:
-    """Mean probability (N,) of the cells of each mask that are foreground, 0 where none is.
+    """Computes the mean probability (N,) of each mask's foreground cells; 0 where there are none.
 
     Args:
         mask_probs: (N, M, M) probability.

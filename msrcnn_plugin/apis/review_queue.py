@@ -1,50 +1,82 @@
-"""Masks that a human should look at first: those whose predicted MaskIoU is low."""
+"""Lists the masks that a human should look at first: those whose predicted MaskIoU is low."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
+from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
+
+Categories = Sequence[Mapping[str, Any]]  # of a COCO file, in the order of the model's labels
 
 
 def review_queue(
     samples: Iterable[DetDataSample],
-    classes: Sequence[str],
+    classes: Sequence[str | Mapping[str, Any]],
     *,
     below: float = 0.7,
     min_score: float = 0.3,
 ) -> dict[str, Any]:
-    """A COCO data set of the masks with a predicted IoU below ``below``, lowest first.
+    """Makes a COCO data set of the masks with a predicted IoU below ``below``, lowest first.
 
     Annotations have, beside COCO's fields, ``score`` (class score), ``mask_iou`` and
-    ``mask_score``. Category ids are 1 to K in the order of ``classes``; boxes and areas are the
-    masks' own. Every image is listed. Masks without a pixel are left out: nothing could be seen.
+    ``mask_score``. Boxes and areas are the masks' own. Every image is listed. Masks without a pixel
+    are left out.
 
     Args:
         samples: predictions with ``img_path``, ``ori_shape`` and masks in pixels of the image; read
             one after the other, so that a generator keeps one image in memory.
-        classes: K names.
+        classes: K names, which get the category ids 1 to K, or K COCO categories (``id``,
+            ``name``), in the order of the model's labels.
         below: in [0, 1].
         min_score: least class score; doubtful objects have doubtful masks, and there are many.
     """
+    categories = [
+        dict(id=number, name=given) if isinstance(given, str) else dict(given)
+        for number, given in enumerate(classes, 1)
+    ]
+    limits = dict(below=below, min_score=min_score)
+    return merge_queue([image_entry(s, categories, **limits) for s in samples], categories)
+
+
+def image_entry(
+    sample: DetDataSample, categories: Categories, *, below: float, min_score: float
+) -> dict[str, Any]:
+    """Describes an image and its queued masks: a COCO image with ``annotations``, ready for JSON.
+
+    Raises:
+        ValueError: predictions of a model without a MaskIoU head.
+    """
+    height, width = sample.ori_shape[:2]
+    return dict(
+        file_name=sample.img_path,
+        height=height,
+        width=width,
+        annotations=_doubtful(sample.pred_instances, categories, below, min_score),
+    )
+
+
+def merge_queue(entries: Iterable[Mapping[str, Any]], categories: Categories) -> dict[str, Any]:
+    """Joins the entries of all images into one COCO data set, ids given."""
     images, annotations = [], []
-    for image_id, sample in enumerate(samples, 1):
-        height, width = sample.ori_shape[:2]
-        images.append(dict(id=image_id, file_name=sample.img_path, height=height, width=width))
-        annotations += _doubtful(sample.pred_instances, image_id, below, min_score)
+    for image_id, entry in enumerate(entries, 1):
+        names = ('file_name', 'height', 'width')
+        images.append(dict(id=image_id, **{name: entry[name] for name in names}))
+        annotations += [dict(each, image_id=image_id) for each in entry['annotations']]
     annotations.sort(key=lambda annotation: annotation['mask_iou'])
     for annotation_id, annotation in enumerate(annotations, 1):
         annotation['id'] = annotation_id
-    categories = [dict(id=label, name=name) for label, name in enumerate(classes, 1)]
-    return dict(images=images, annotations=annotations, categories=categories)
+    return dict(images=images, annotations=annotations, categories=list(categories))
 
 
-def _doubtful(instances, image_id: int, below: float, min_score: float) -> list[dict]:
+def _doubtful(
+    instances: InstanceData, categories: Categories, below: float, min_score: float
+) -> list[dict[str, Any]]:
     if 'mask_ious' not in instances:
         raise ValueError(
             'the predictions have no mask_ious; expected those of a model with a MaskIoU head '
@@ -53,22 +85,23 @@ def _doubtful(instances, image_id: int, below: float, min_score: float) -> list[
     chosen = (instances.mask_ious < below) & (instances.scores >= min_score)
     instances = instances[chosen].numpy()
     return [
-        _annotation(mask, image_id, int(instances.labels[i]), _scores(instances, i))
+        _annotation(mask, categories[int(instances.labels[i])]['id'], _scores(instances, i))
         for i, mask in enumerate(instances.masks)
         if mask.any()
     ]
 
 
-def _scores(instances, i: int) -> dict[str, float]:
+def _scores(instances: InstanceData, i: int) -> dict[str, float]:
     names = dict(score='scores', mask_iou='mask_ious', mask_score='mask_scores')
     return {name: float(instances[field][i]) for name, field in names.items()}
 
 
-def _annotation(mask: NDArray[np.bool_], image_id: int, label: int, scores: dict) -> dict:
+def _annotation(
+    mask: NDArray[np.bool_], category_id: Any, scores: Mapping[str, float]
+) -> dict[str, Any]:
     (rle,) = encode_mask_results([mask])
     return dict(
-        image_id=image_id,
-        category_id=label + 1,
+        category_id=category_id,
         segmentation=dict(size=list(rle['size']), counts=rle['counts'].decode()),
         bbox=rle_tools.toBbox(rle).tolist(),
         area=float(rle_tools.area(rle)),

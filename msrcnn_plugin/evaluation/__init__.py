@@ -1,21 +1,32 @@
-"""What the score of a mask is worth: rankings, error and calibration of the predicted MaskIoU."""
+"""What the score of a mask is worth: rankings, error and calibration of the predicted MaskIoU.
+
+Nothing here needs torch or mmdet but `MaskScoringMetric`, which is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from .bootstrap import BootstrapGain, bootstrap_gain
-from .calibration import (
+from .calibration_fit import IoUCalibration, fit_iou_calibration, held_out_calibration
+from .coco import evaluate_coco
+from .matches import Matches, Protocol
+from .matching import pairwise_rle_iou
+from .rankings import RankedAP
+from .reliability import (
     IoUError,
+    JointDensity,
     ReliabilityCurve,
     expected_calibration_error,
     iou_error,
+    joint_density,
     reliability_curve,
 )
-from .density import JointDensity, joint_density
-from .iou_calibration import IoUCalibration, fit_iou_calibration, held_out_calibration
-from .mask_scoring_metric import MaskScoringMetric
-from .matching import Overlaps, pairwise_mask_iou, true_mask_iou
-from .pairs import MaskScoringPairs
-from .ranking_basis import RankingBasis
-from .rankings import RankedAP, rank_masks
-from .result import MaskScoringResult, ScopeFigures
+from .result import MaskScoringResult, ScopeFigures, ScoreQuality
+
+if TYPE_CHECKING:
+    from .mask_scoring_metric import MaskScoringMetric
 
 __all__ = [
     'BootstrapGain',
@@ -23,21 +34,37 @@ __all__ = [
     'IoUError',
     'JointDensity',
     'MaskScoringMetric',
-    'MaskScoringPairs',
     'MaskScoringResult',
-    'Overlaps',
+    'Matches',
+    'Protocol',
     'RankedAP',
-    'RankingBasis',
     'ReliabilityCurve',
     'ScopeFigures',
+    'ScoreQuality',
     'bootstrap_gain',
+    'evaluate_coco',
     'expected_calibration_error',
     'fit_iou_calibration',
     'held_out_calibration',
     'iou_error',
     'joint_density',
-    'pairwise_mask_iou',
-    'rank_masks',
+    'pairwise_rle_iou',
     'reliability_curve',
-    'true_mask_iou',
 ]
+_RENAMED = {'MaskScoringPairs': 'Matches', 'pairwise_mask_iou': 'pairwise_rle_iou'}
+
+
+def __getattr__(name: str) -> Any:
+    """`MaskScoringMetric`, which needs mmdet, and former names, for one version."""
+    if name == 'MaskScoringMetric':
+        from .mask_scoring_metric import MaskScoringMetric
+
+        return MaskScoringMetric
+    if name in _RENAMED:
+        warnings.warn(
+            f'msrcnn_plugin.evaluation.{name} is now {_RENAMED[name]}',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return globals()[_RENAMED[name]]
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

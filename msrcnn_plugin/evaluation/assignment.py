@@ -13,18 +13,26 @@ detections, ``G`` ground truths, ``P`` pairs, ``R`` pairs of one round.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .matching import HIGHEST_THRESHOLD, Overlaps
+if TYPE_CHECKING:
+    from .matches import Matches
+
+# COCOeval accepts a pair at threshold 1 when its IoU reaches this.
+HIGHEST_THRESHOLD = 1 - 1e-10
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """``hit`` (A, I, N): took a ground truth. ``ignored`` (A, I, N): neither right nor wrong."""
+    """``matched`` (A, I, N): took a ground truth. ``ignored`` (A, I, N): counts as neither.
 
-    hit: NDArray[np.bool_]
+    A true positive is matched and not ignored, a false positive is neither of both.
+    """
+
+    matched: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
 
@@ -48,7 +56,7 @@ def outside(areas: NDArray, area_ranges: NDArray) -> NDArray[np.bool_]:
 
 
 def assign(
-    overlaps: Overlaps, ranks: NDArray, iou_thresholds: NDArray, area_ranges: NDArray, max_det: int
+    matches: Matches, ranks: NDArray, iou_thresholds: NDArray, area_ranges: NDArray, max_det: int
 ) -> Assignment:
     """Lets the detections of rank below ``max_det`` choose.
 
@@ -58,29 +66,29 @@ def assign(
         area_ranges: (A, 2) in pixels.
     """
     shape = (len(area_ranges), len(iou_thresholds), len(ranks))
-    hit, ignored = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    to_ignore = overlaps.truth_crowd | outside(overlaps.truth_area, area_ranges)
-    taken = np.zeros(shape[:2] + overlaps.truth_crowd.shape, dtype=bool)
+    matched, ignored = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    to_ignore = matches.gt_crowd | outside(matches.gt_area, area_ranges)
+    taken = np.zeros(shape[:2] + matches.gt_crowd.shape, dtype=bool)
     thresholds = np.minimum(iou_thresholds, HIGHEST_THRESHOLD)[:, None]
-    for pairs in _rounds(overlaps, ranks, max_det):
-        detections, truths = overlaps.pair_detection[pairs], overlaps.pair_truth[pairs]
-        is_free = ~taken[:, :, truths] | overlaps.truth_crowd[truths]
-        eligible = is_free & (overlaps.pair_iou[pairs] >= thresholds)
+    for pairs in _rounds(matches, ranks, max_det):
+        detections, gts = matches.pair_detection[pairs], matches.pair_gt[pairs]
+        is_free = ~taken[:, :, gts] | matches.gt_crowd[gts]
+        eligible = is_free & (matches.pair_iou[pairs] >= thresholds)
         first = np.flatnonzero(np.diff(detections, prepend=-1))
-        choice, chosen = _choose(eligible, to_ignore[:, None, truths], first)
-        taken[:, :, truths] |= chosen
+        choice, chosen = _choose(eligible, to_ignore[:, None, gts], first)
+        taken[:, :, gts] |= chosen
         found = choice >= 0
         choosers = detections[first]
-        hit[:, :, choosers] = found & ~overlaps.truth_id_is_zero[truths[choice]]
-        ignored[:, :, choosers] = found & _at(to_ignore[:, truths], choice)
-    ignored |= ~hit & outside(overlaps.detection_area, area_ranges)[:, None]
-    return Assignment(hit, ignored)
+        matched[:, :, choosers] = found & ~matches.gt_id_is_zero[gts[choice]]
+        ignored[:, :, choosers] = found & _at(to_ignore[:, gts], choice)
+    ignored |= ~matched & outside(matches.area, area_ranges)[:, None]
+    return Assignment(matched, ignored)
 
 
-def _rounds(overlaps: Overlaps, ranks: NDArray, max_det: int) -> list[NDArray]:
+def _rounds(matches: Matches, ranks: NDArray, max_det: int) -> list[NDArray]:
     """The pairs of each round; those of a detection by IoU, then position, best last."""
-    pair_rank = ranks[overlaps.pair_detection]
-    order = np.lexsort((overlaps.pair_truth, overlaps.pair_iou, overlaps.pair_detection, pair_rank))
+    pair_rank = ranks[matches.pair_detection]
+    order = np.lexsort((matches.pair_gt, matches.pair_iou, matches.pair_detection, pair_rank))
     order = order[pair_rank[order] < max_det]
     starts = np.flatnonzero(np.diff(pair_rank[order], prepend=-1))
     return np.split(order, starts[1:]) if len(order) else []

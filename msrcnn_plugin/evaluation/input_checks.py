@@ -1,34 +1,27 @@
-"""Predictions and annotation files that cannot be evaluated, told apart in plain words.
+"""Checks of the predictions that `MaskScoringMetric` is given: what would make a figure wrong.
 
 Every function raises a ValueError that says what was given, what was expected and what to do.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-KEYS = {
-    'images': ('height', 'width'),
-    'annotations': ('image_id', 'category_id', 'area', 'iscrowd', 'segmentation'),
-    'categories': ('name',),
-}
+from .coco_reader import read_ground_truth
+
 _ALWAYS_IN_UNIT_INTERVAL = ('mask_ious', 'mask_mean_probs', 'uncalibrated_mask_ious')
 
 
 def check_prediction(
     sample: Mapping[str, Any], *, class_count: int | None, image_ids: Collection | None
 ) -> None:
-    """An image's prediction: known image, known labels, a mask for each instance.
+    """Checks an image's prediction: known image, known labels, a mask for each instance.
 
     Args:
         sample: a `DetDataSample` as a dict.
@@ -41,7 +34,7 @@ def check_prediction(
             f'prediction for image {image!r}, which the annotation file does not list '
             f'({len(image_ids)} images). Use the `ann_file` of the data set that was predicted.'
         )
-    labels = _as_array(prediction['labels'])
+    labels = as_array(prediction['labels'])
     if (
         class_count is not None
         and labels.size
@@ -64,21 +57,27 @@ def check_prediction(
 
 
 def checked_scores(sample: Mapping[str, Any], name: str, *, bounded: bool) -> NDArray:
-    """The values (N,) of one field of an image's prediction: one an instance, finite, in [0, 1].
+    """Returns one field (N,) of an image's prediction: one value an instance, in [0, 1].
+
+    NaN and infinity are an error in ``scores`` alone. They pass in the others, which the plain host
+    does not have: a MaskIoU head that diverged must not end the training of the rest.
 
     Args:
         bounded: False lets ``scores`` and ``mask_scores`` lie outside [0, 1], as mmdet's own Mask
             Scoring R-CNN makes them.
     """
     image, prediction = sample['img_id'], sample['pred_instances']
-    values, count = _as_array(prediction[name]), len(prediction['labels'])
+    values, count = as_array(prediction[name]), len(prediction['labels'])
     if values.shape != (count,):
         raise ValueError(
             f'image {image!r}: `{name}` has shape {values.shape} for {count} instances, '
             f'expected ({count},): one value an instance'
         )
     must_be_bounded = bounded or name in _ALWAYS_IN_UNIT_INTERVAL
-    fine = (values >= 0) & (values <= 1) if must_be_bounded else np.isfinite(values)
+    is_finite = np.isfinite(values)
+    fine = (values >= 0) & (values <= 1) if must_be_bounded else is_finite
+    if name != 'scores':
+        fine |= ~is_finite
     if not fine.all():
         domain = 'within [0, 1]' if must_be_bounded else 'finite'
         hint = 'The model diverged, or its head is not clamped.'
@@ -90,18 +89,8 @@ def checked_scores(sample: Mapping[str, Any], name: str, *, bounded: bool) -> ND
     return values
 
 
-def check_ground_truth_masks(sample: Mapping[str, Any]) -> None:
-    """Ground truth that comes with the sample must have masks."""
-    bare = sum(not instance.get('mask') for instance in sample.get('instances', ()))
-    if bare:
-        raise ValueError(
-            f'image {sample["img_id"]!r}: {bare} of {len(sample["instances"])} ground truth '
-            'instances have no `mask`. Give MaskScoringMetric an `ann_file` with segmentations.'
-        )
-
-
 def check_same_fields(predictions: Sequence[Mapping], names: Sequence[str]) -> None:
-    """A field that some images have, all must have."""
+    """Checks that a field which some images have, all have."""
     for name in names:
         count = sum(name in prediction for prediction in predictions)
         if 0 < count < len(predictions):
@@ -120,42 +109,32 @@ def check_every_image_once(image_ids: Sequence) -> None:
         )
 
 
+def check_classes(classes: Sequence[str], categories: Sequence[Mapping[str, Any]]) -> None:
+    """Checks that every class of the data set is one category of the annotation file."""
+    counts = Counter(category['name'] for category in categories)
+    missing = [name for name in classes if name not in counts]
+    if missing:
+        raise ValueError(
+            f'{len(missing)} of {len(classes)} classes are no category of the annotation file: '
+            f'{missing[:5]}; it has {list(counts)[:5]}... Set `metainfo` of the data set to these '
+            'names.'
+        )
+    for name in classes:
+        if counts[name] > 1:
+            ids = [category['id'] for category in categories if category['name'] == name]
+            raise ValueError(
+                f'the annotation file has {counts[name]} categories of the name {name!r} (ids '
+                f'{ids}), so that labels cannot be told apart. Rename or remove all but one.'
+            )
+
+
 def read_annotations(path: str | os.PathLike) -> dict[str, Any]:
-    """The content of a COCO annotation file, checked by `check_annotations`."""
-    try:
-        with open(path, encoding='utf-8') as stream:
-            data_set = json.load(stream)
-    except ValueError as error:
-        raise ValueError(f'{path} is no COCO annotation file: {error}') from error
-    check_annotations(data_set, str(path))
-    return data_set
-
-
-def check_annotations(data_set: Any, source: str) -> None:
-    """What COCO's evaluation reads of an annotation file must be there.
-
-    pycocotools leaves out annotations of images or categories that the file does not list: they are
-    no error, but worth a warning.
-    """
-    advice = f'{source} is no usable COCO annotation file: '
-    if not isinstance(data_set, Mapping):
-        raise ValueError(f'{advice}it holds a {type(data_set).__name__}, expected an object')
-    for name, keys in KEYS.items():
-        if not isinstance(data_set.get(name), list):
-            raise ValueError(f'{advice}it has no list `{name}`. Found: {sorted(data_set)}')
-        _check_ids(data_set[name], f'{advice}`{name}`')
-        for item in data_set[name]:
-            problem = _problem(item, keys)
-            if problem:
-                raise ValueError(f'{advice}{item["id"]!r} in `{name}` {problem}')
-    strays = _stray_annotations(data_set)
-    if strays:
-        text = f'{source}: {strays} annotations name an unlisted image or category and do not count'
-        print_log(text, logger='current', level=logging.WARNING)
+    """The content of a COCO annotation file, under numbers for ids: see `read_ground_truth`."""
+    return read_ground_truth(path).dataset
 
 
 def check_image_names(data_set: Mapping[str, Any], source: str) -> None:
-    """Every image must say which file it is; an evaluation alone does not ask."""
+    """Checks that every image says which file it is; an evaluation alone does not ask."""
     nameless = [image['id'] for image in data_set['images'] if not image.get('file_name')]
     if nameless:
         raise ValueError(
@@ -164,50 +143,10 @@ def check_image_names(data_set: Mapping[str, Any], source: str) -> None:
         )
 
 
-def check_classes(classes: Sequence[str], data_set: Mapping[str, Any]) -> None:
-    """Every class of the data set must be a category of the annotation file."""
-    names = [category['name'] for category in data_set['categories']]
-    missing = [name for name in classes if name not in names]
-    if missing:
-        raise ValueError(
-            f'{len(missing)} of {len(classes)} classes are no category of the annotation file: '
-            f'{missing[:5]}; it has {names[:5]}... Set `metainfo` of the data set to these names.'
-        )
-
-
-def _as_array(values: Any) -> NDArray:
-    if isinstance(values, torch.Tensor):
+def as_array(values: Any) -> NDArray:
+    """A tensor on any device, or what numpy takes, as an array."""
+    if hasattr(values, 'detach'):
         values = values.detach().cpu()
         # numpy knows no bfloat16
         return (values.float() if values.is_floating_point() else values).numpy()
     return np.asarray(values)
-
-
-def _check_ids(items: Sequence[Any], where: str) -> None:
-    counts = Counter(item.get('id') if isinstance(item, Mapping) else None for item in items)
-    if None in counts:
-        raise ValueError(f'{where} has {counts[None]} entries without an `id`')
-    repeated = [identity for identity, count in counts.items() if count > 1]
-    if repeated:
-        raise ValueError(
-            f'{where} has {len(repeated)} ids more than once, the first is {repeated[0]!r}'
-        )
-
-
-def _stray_annotations(data_set: Mapping[str, Any]) -> int:
-    images = {image['id'] for image in data_set['images']}
-    categories = {category['id'] for category in data_set['categories']}
-    return sum(
-        annotation['image_id'] not in images or annotation['category_id'] not in categories
-        for annotation in data_set['annotations']
-    )
-
-
-def _problem(item: Mapping, keys: Sequence[str]) -> str | None:
-    lacking = [key for key in keys if key not in item]
-    if lacking:
-        hint = ' (0 for an ordinary object)' if 'iscrowd' in lacking else ''
-        return f'lacks {", ".join(lacking)}{hint}'
-    if not item.get('segmentation', True):
-        return 'has an empty `segmentation`: remove the annotation or draw its mask'
-    return None

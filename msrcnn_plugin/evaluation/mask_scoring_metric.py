@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,9 @@ from mmengine.logging import MMLogger
 from numpy.typing import NDArray
 
 from . import input_checks
-from .pairs import MaskScoringPairs
-from .ranking_basis import RankingBasis
-from .rankings import RankedAP
-from .result import HOST_RANKING, MaskScoringResult
+from .coco_reader import read_ground_truth
+from .rankings import FIGURE_SUFFIXES
+from .result import MaskScoringResult
 from .shared_iou_eval import SharedIoUEval, recorded_evaluations
 
 # Place of each figure in COCOeval.stats.
@@ -26,34 +25,57 @@ COCO_FIGURES = (
     *('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l'),
     *('AR@100', 'AR@300', 'AR@1000', 'AR_s@1000', 'AR_m@1000', 'AR_l@1000'),
 )
-_ADDED_FIELDS = ('mask_ious', 'mask_mean_probs', 'uncalibrated_mask_ious')
+# Fields of the predictions beside the host's, and their names in `Matches.scores`.
+SCORE_NAMES = {
+    'scores': 'score',
+    'mask_scores': 'mask_score',
+    'mask_ious': 'mask_iou',
+    'mask_mean_probs': 'mask_mean_prob',
+    'uncalibrated_mask_ious': 'uncalibrated_mask_iou',
+}
+_ADDED_FIELDS = tuple(SCORE_NAMES)[1:]
+# Figures that need a field: NaN where its values are not finite.
+_FIGURES_OF = {
+    'mask_scores': (),  # CocoMetric's own `segm_...`
+    'mask_ious': (
+        *(f'segm_mAP_iou{suffix}' for suffix in FIGURE_SUFFIXES),
+        *(f'mask_iou_{name}' for name in ('mae', 'rmse', 'pearson', 'spearman', 'ece')),
+    ),
+    'mask_mean_probs': tuple(f'segm_mAP_prob{suffix}' for suffix in FIGURE_SUFFIXES),
+    'uncalibrated_mask_ious': ('mask_iou_ece_uncalibrated',),
+}
 
 
 @METRICS.register_module()
 class MaskScoringMetric(CocoMetric):
-    """`CocoMetric`, the same masks under other rankings, and the quality of the predicted MaskIoU.
+    """Computes `CocoMetric`'s figures, AP under other rankings, and the predicted IoU's quality.
 
-    Everything that `CocoMetric` returns (boxes ranked by `scores`, masks by `mask_scores`), its AP
-    and AR in full precision instead of three digits, and, with ``t`` the true MaskIoU of a
-    prediction (its largest mask IoU with a ground truth of its class in its image that is no crowd,
-    0 where there is none):
+    It returns everything that `CocoMetric` returns (boxes ranked by `scores`, masks by
+    `mask_scores`), its AP and AR in full precision instead of three digits. It adds the following,
+    with ``t`` the true MaskIoU of a prediction: its largest mask IoU with a ground truth of its
+    class in its image that is no crowd, 0 where there is none.
 
     - ``segm_mAP_cls``, ``segm_mAP_iou``, ``segm_mAP_oracle``: AP of the masks ranked by `scores`,
       by `mask_ious`, by `scores` x t; also with ``_50``, ``_75``, ``_s``, ``_m``, ``_l``.
-      ``segm_mAP_prob``, by `scores` x `mask_mean_probs`, where a model gives the mean probability
-      inside its masks;
+      ``segm_mAP_unique`` ranks the best mask of each object by t and all others last: the most that
+      any score could reach. ``segm_mAP_prob`` ranks by `scores` x `mask_mean_probs`, where a model
+      gives the mean probability inside its masks;
+    - ``mask_score_oracle_share``, ``mask_score_unique_share``, …: how far a ranking goes from the
+      class score's AP to either ceiling's;
     - ``mask_iou_mae``, ``_rmse``, ``_pearson``, ``_spearman``: `mask_ious` against t;
     - ``cls_score_ece``, ``mask_iou_ece``: expected calibration error of `scores` and `mask_ious` as
       estimates of t; of a calibrated model also ``mask_iou_ece_uncalibrated``, what it was before.
 
     What is undefined is NaN (COCO's own figures keep its -1). A model without `mask_ious` gets
-    everything that does not need them. The figures per class and per size are in `result`, after
+    everything that does not need them. Where nothing at all is detected, it returns just what
+    `CocoMetric` returns. `mask_ious` or other added fields that are not finite make their own
+    figures NaN, with a warning. The figures per class and per size are in `result`, after
     `compute_metrics`, on the main process.
 
     Args:
         ann_file: as in `CocoMetric`.
         metric: as in `CocoMetric`; has to include ``segm``.
-        pairs_file: where to write the pairs of predicted and true MaskIoU (`MaskScoringPairs`).
+        pairs_file: where to write the table of detections and their true MaskIoU (`Matches`).
         bounded_scores: refuse scores outside [0, 1]. Without it they are ranked as they are, and
             ``cls_score_ece`` is NaN if there are any; mmdet's own Mask Scoring R-CNN needs that.
         kwargs: the other arguments of `CocoMetric`.
@@ -74,25 +96,38 @@ class MaskScoringMetric(CocoMetric):
                 f"metric={metrics} leaves out 'segm', which MaskScoringMetric is about; "
                 'add it, or use CocoMetric'
             )
-        with _explained(ann_file):
+        try:
             super().__init__(ann_file=ann_file, metric=metrics, **kwargs)
+        except (KeyError, TypeError, AssertionError, AttributeError, ValueError):
+            if ann_file is not None and os.path.isfile(ann_file):
+                read_ground_truth(ann_file)  # says what is wrong with the file
+            raise
         # COCOeval finds 0.5 and 0.75 in an array only
         self.iou_thrs = np.atleast_1d(np.asarray(self.iou_thrs, dtype=float))
         self.pairs_file = pairs_file
         self.bounded_scores = bounded_scores
         self.result: MaskScoringResult | None = None
-        self._image_ids = None
-        if self._coco_api is not None:
-            self._image_ids = set(self._coco_api.get_img_ids())
-            if not self.format_only:
-                input_checks.check_annotations(self._coco_api.dataset, str(ann_file))
+        self._image_ids = None if self._coco_api is None else set(self._coco_api.get_img_ids())
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """The data set's `metainfo`; its classes are checked against the annotation file's."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict) -> None:
+        if self._image_ids is not None and not self.format_only and 'classes' in meta:
+            input_checks.check_classes(
+                meta['classes'], self._coco_api.dataset.get('categories', ())
+            )
+        self._dataset_meta = meta
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         first = len(self.results)
         added = [self._checked(sample) for sample in data_samples]
         super().process(data_batch, data_samples)
-        for (_, prediction), fields in zip(self.results[first:], added):
-            prediction.update(fields)
+        for (_, prediction), values in zip(self.results[first:], added):
+            prediction.update(values)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """`CocoMetric`'s figures and this class's, without the prefix."""
@@ -100,19 +135,37 @@ class MaskScoringMetric(CocoMetric):
             raise ValueError('no predictions to evaluate: the data set or the data loader is empty')
         predictions = [prediction for _, prediction in results]
         input_checks.check_every_image_once([item['img_id'] for item in predictions])
-        input_checks.check_same_fields(predictions, (*_ADDED_FIELDS, 'mask_scores'))
-        self._check_classes()
+        input_checks.check_same_fields(predictions, _ADDED_FIELDS)
+        columns = {
+            name: _joined(predictions, name) for name in SCORE_NAMES if name in predictions[0]
+        }
+        unusable = [name for name, values in columns.items() if not np.isfinite(values).all()]
+        for name in unusable:
+            _warn(f'`{name}` holds values that are not finite: figures that need them are NaN')
+            del columns[name]
+        kept = [
+            (gt, {key: value for key, value in item.items() if key not in unusable})
+            for gt, item in results
+        ]
         with recorded_evaluations() as evaluations:
-            figures = super().compute_metrics(results)
+            figures = super().compute_metrics(kept)
         if self.format_only:
             return figures
-        if not any(len(prediction['labels']) for prediction in predictions):
+        nothing_detected = not len(columns['scores'])
+        if nothing_detected:
             evaluations.append(self._evaluation_of_nothing())
-            figures.update({f'segm_{name}': np.nan for name in self._items()})
-        figures.update(_full_precision(figures, evaluations))
-        self.result = self._ranked(_mask_evaluation(evaluations), _FlatPredictions(predictions))
+        else:
+            figures.update(_full_precision(figures, evaluations))
+        self.result = self._result(_mask_evaluation(evaluations), predictions, columns)
+        if self.pairs_file is not None:
+            self.result.save(self.pairs_file)
+        if nothing_detected:
+            return figures
         MMLogger.get_current_instance().info('\n' + self.result.table(classwise=self.classwise))
-        figures.update(self.result.figures())
+        if 'mask_scores' in unusable:
+            figures.update({name: np.nan for name in figures if name.startswith('segm_')})
+        figures.update(_added_figures(self.result))
+        figures.update({figure: np.nan for name in unusable for figure in _FIGURES_OF[name]})
         return figures
 
     def _checked(self, sample: Mapping[str, Any]) -> dict[str, NDArray]:
@@ -123,25 +176,15 @@ class MaskScoringMetric(CocoMetric):
             class_count=None if classes is None else len(classes),
             image_ids=self._image_ids,
         )
-        if self._image_ids is None:
-            input_checks.check_ground_truth_masks(sample)
-        names = ('scores', 'mask_scores', *_ADDED_FIELDS)
         values = {
             name: input_checks.checked_scores(sample, name, bounded=self.bounded_scores)
-            for name in names
+            for name in SCORE_NAMES
             if name in sample['pred_instances']
         }
-        return {name: values[name] for name in _ADDED_FIELDS if name in values}
-
-    def _check_classes(self) -> None:
-        if self._image_ids is not None and not self.format_only:
-            input_checks.check_classes(self.dataset_meta['classes'], self._coco_api.dataset)
-
-    def _items(self) -> Sequence[str]:
-        return COCO_FIGURES[:6] if self.metric_items is None else self.metric_items
+        return {name: values[name] for name in _ADDED_FIELDS[1:] if name in values}
 
     def _evaluation_of_nothing(self) -> SharedIoUEval:
-        """CocoMetric gives up on a data set without a single detection; COCO's AP of it is 0."""
+        """The evaluation of a data set without a single detection, which CocoMetric leaves out."""
         empty = COCO()
         empty.dataset = {**self._coco_api.dataset, 'annotations': []}
         empty.createIndex()
@@ -151,65 +194,46 @@ class MaskScoringMetric(CocoMetric):
         evaluation.params.iouThrs = self.iou_thrs
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
         return evaluation
 
-    def _ranked(
-        self, evaluation: SharedIoUEval, predictions: _FlatPredictions
+    def _result(
+        self,
+        evaluation: SharedIoUEval,
+        predictions: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, NDArray],
     ) -> MaskScoringResult:
-        overlaps = evaluation.overlaps
-        order = overlaps.detection_id - 1  # COCO numbers the results from 1
-        if not np.array_equal(overlaps.detection_score, predictions.mask_score[order]):
+        """The table of the evaluation, with the model's boxes and all its scores."""
+        matches = evaluation.matches
+        order = matches.result_index
+        ranked_by = 'mask_scores' if 'mask_scores' in columns else 'scores'
+        if not np.array_equal(matches.scores['host'], columns[ranked_by][order]):
             raise RuntimeError(
                 'CocoMetric listed the masks in another order than it was given them'
             )
-        pairs = self._pairs(evaluation, predictions)
-        if self.pairs_file is not None:
-            pairs.save(self.pairs_file)
-        return MaskScoringResult.from_pairs(pairs, {HOST_RANKING: _host_ranking(evaluation)})
-
-    def _pairs(self, evaluation: SharedIoUEval, predictions: _FlatPredictions) -> MaskScoringPairs:
-        overlaps = evaluation.overlaps
-        place = overlaps.detection_id - 1
-        true_iou, area = np.zeros(len(place)), np.zeros(len(place))
-        true_iou[place], area[place] = overlaps.true_iou, overlaps.detection_area
-        categories = evaluation.params.catIds
-        names = [category['name'] for category in self._coco_api.load_cats(categories)]
-        return MaskScoringPairs(
-            image_id=predictions.image_id,
-            category_id=np.array(self.cat_ids, dtype=np.int64)[predictions.label],
-            box_score=predictions.box_score,
-            mask_score=predictions.mask_score,
-            predicted_iou=predictions.mask_iou,
-            true_iou=true_iou,
-            area=area,
-            box=predictions.box,
-            category_ids=np.array(categories, dtype=np.int64),
-            category_names=np.array(names, dtype=str),
-            mean_prob=predictions.mean_prob,
-            uncalibrated_iou=predictions.uncalibrated_iou,
-            basis=RankingBasis.of(overlaps, evaluation.params),
+        matches = dataclasses.replace(
+            matches,
+            scores={SCORE_NAMES[name]: values[order] for name, values in columns.items()},
+            box=_joined(predictions, 'bboxes').reshape(-1, 4)[order],
         )
+        return MaskScoringResult.from_matches(matches, {SCORE_NAMES[ranked_by]: evaluation.ranked})
 
 
-class _FlatPredictions:
-    """The predictions of all images one after the other, as CocoMetric lists them."""
-
-    def __init__(self, predictions: Sequence[Mapping[str, Any]]) -> None:
-        counts = [len(item['labels']) for item in predictions]
-        self.image_id = np.repeat(np.array([item['img_id'] for item in predictions]), counts)
-        self.label = _joined(predictions, 'labels').astype(np.int64)
-        self.box = _joined(predictions, 'bboxes').reshape(-1, 4)
-        self.box_score = _joined(predictions, 'scores')
-        has_mask_scores = 'mask_scores' in predictions[0]
-        self.mask_score = _joined(predictions, 'mask_scores' if has_mask_scores else 'scores')
-        self.mask_iou, self.mean_prob, self.uncalibrated_iou = (
-            _joined(predictions, name) if name in predictions[0] else None for name in _ADDED_FIELDS
-        )
+def _added_figures(result: MaskScoringResult) -> dict[str, float]:
+    """Those that are not CocoMetric's own."""
+    own = {f'segm_mAP{suffix}' for suffix in FIGURE_SUFFIXES}
+    return {
+        name: value
+        for name, value in result.figures.items()
+        if name not in own and not name.startswith('segm_AR')
+    }
 
 
 def _joined(predictions: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
     return np.concatenate([np.asarray(item[name], dtype=np.float64) for item in predictions])
+
+
+def _warn(message: str) -> None:
+    MMLogger.get_current_instance().warning(message)
 
 
 def _mask_evaluation(evaluations: Sequence[COCOeval]) -> SharedIoUEval:
@@ -219,17 +243,6 @@ def _mask_evaluation(evaluations: Sequence[COCOeval]) -> SharedIoUEval:
     raise RuntimeError(
         'this CocoMetric does not evaluate masks through its COCOeval; mmdet 3.0 to 3.3 '
         "and OneDL's 3.5 do: install one of them"
-    )
-
-
-def _host_ranking(evaluation: SharedIoUEval) -> RankedAP:
-    params = evaluation.params
-    return RankedAP(
-        precision=evaluation.eval['precision'],
-        iou_thresholds=np.asarray(params.iouThrs, dtype=float),
-        category_ids=tuple(int(category) for category in params.catIds),
-        sizes=tuple(params.areaRngLbl),
-        max_dets=tuple(params.maxDets),
     )
 
 
@@ -243,15 +256,3 @@ def _full_precision(
             for name, value in zip(COCO_FIGURES, evaluation.stats):
                 full[f'{evaluation.params.iouType}_{name}'] = float(value)
     return {name: value for name, value in full.items() if name in figures}
-
-
-@contextmanager
-def _explained(ann_file: str | None) -> Iterator[None]:
-    """Where reading the annotation file fails, says what is wrong with the file."""
-    try:
-        yield
-    except (KeyError, TypeError, AssertionError, AttributeError, ValueError):
-        if ann_file is None or not os.path.isfile(ann_file):
-            raise
-        input_checks.read_annotations(ann_file)
-        raise

@@ -1,144 +1,142 @@
-"""How the predicted masks overlap the ground truth: counted once, used by every ranking.
+"""Counts how predicted masks overlap the ground truth, once, for every ranking.
 
-Shapes: ``N`` detections and ``G`` ground truths of the whole data set, ``P`` pairs of them that
-COCO's rule could ever match, ``D`` detections and ``T`` ground truths of one category in one image
-(a *group*).
+Shapes: ``N`` detections and ``G`` ground truths of a data set; ``D`` detections and ``T`` ground
+truths of one category in one image, a *group*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as mask_utils
 
-Annotation = Mapping[str, Any]
+from ..progress import progress_bar
+from .assignment import HIGHEST_THRESHOLD
+from .matches import Matches, Protocol
 
-# COCOeval accepts a pair at threshold 1 when its IoU reaches this.
-HIGHEST_THRESHOLD = 1 - 1e-10
+RLE = Mapping[str, Any]
 
 
-def pairwise_mask_iou(
-    detections: Sequence[Mapping], truths: Sequence[Mapping], crowd: Sequence[int]
+def pairwise_rle_iou(
+    detections: Sequence[RLE], gts: Sequence[RLE], crowd: Sequence[int]
 ) -> NDArray[np.float64]:
     """IoU of each detection with each ground truth, (D, T) in [0, 1]; ``D`` or ``T`` may be 0.
 
     Masks are COCO run-length encodings. With a crowd region ``c`` the union is the detection's own
     area, ``|d & c| / |d|``, as COCO defines it.
     """
-    if not detections or not truths:
-        return np.zeros((len(detections), len(truths)))
-    ious = mask_utils.iou(list(detections), list(truths), [int(value) for value in crowd])
-    if ious.min() < 0:  # pycocotools answers -1 for masks of different size
-        row, column = np.argwhere(ious < 0)[0]
+    if not len(detections) or not len(gts):
+        return np.zeros((len(detections), len(gts)))
+    sizes = [{tuple(mask['size']) for mask in masks} for masks in (detections, gts)]
+    if len(sizes[0] | sizes[1]) > 1:  # pycocotools notices only where the boxes overlap
         raise ValueError(
-            f'a predicted mask is {tuple(detections[row]["size"])} pixels (height, width), its '
-            f'ground truth {tuple(truths[column]["size"])}. Both need the size of the original '
-            'image: check `ori_shape` of the predictions, `height` and `width` in the annotations.'
+            f'predicted masks are {sorted(sizes[0])} pixels (height, width), their ground truth '
+            f'{sorted(sizes[1])}. Both need the size of the original image: check `ori_shape` of '
+            'the predictions, `height` and `width` in the annotations.'
         )
-    return ious
-
-
-def true_mask_iou(ious: NDArray, crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """True MaskIoU of each detection: its largest IoU with a ground truth that is no crowd, else 0.
-
-    Args:
-        ious: (D, T), of one category in one image.
-        crowd: (T,), True for a crowd region.
-
-    Example:
-        >>> ious = np.array([[.2, .7, .9], [0, 0, 1]])
-        >>> true_mask_iou(ious, np.array([False, False, True])).tolist()
-        [0.7, 0.0]
-    """
-    return ious[:, ~crowd].max(axis=1, initial=0)
+    return mask_utils.iou(list(detections), list(gts), [int(value) for value in crowd])
 
 
 @dataclass(frozen=True)
-class Overlaps:
-    """Everything that AP under any ranking needs to know about the masks.
+class Masks:
+    """Masks of a data set, detections or ground truths, in the order of their file; ``n`` of them.
 
-    Detections stand group by group: images ascending, categories ascending within an image, and
-    within a group as the host listed them, the order in which COCO ranks equal scores.
+    ``image`` and ``category`` are indices into the ascending ids of the data set.
     """
 
-    detection_id: NDArray[np.int64]  # (N,) running number in COCO's results, from 1
-    detection_score: NDArray[np.float64]  # (N,) what the host ranks by
-    detection_area: NDArray[np.float64]  # (N,) pixels
-    detection_group: NDArray[np.int64]  # (N,) ascending
-    detection_category: NDArray[np.int64]  # (N,) index into the sorted category ids
-    true_iou: NDArray[np.float64]  # (N,)
-    truth_area: NDArray[np.float64]  # (G,) as annotated
-    truth_category: NDArray[np.int64]  # (G,)
-    truth_crowd: NDArray[np.bool_]  # (G,)
-    truth_id_is_zero: NDArray[np.bool_]  # (G,) COCOeval takes id 0 for "not matched"
-    truth_image: NDArray | None  # (G,) image ids as annotated, None where they were not kept
-    pair_detection: NDArray[np.int64]  # (P,) index into the detections
-    pair_truth: NDArray[np.int64]  # (P,) index into the ground truths
-    pair_iou: NDArray[np.float64]  # (P,) at least the lowest threshold
+    rles: Sequence[RLE]
+    image: NDArray[np.int64]  # (n,)
+    category: NDArray[np.int64]  # (n,)
+    area: NDArray[np.float64]  # (n,) pixels; of a ground truth as annotated
+    crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    id_is_zero: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
-class OverlapCollector:
-    """Takes the groups one by one and keeps of each IoU matrix only the pairs that can match."""
+def match_masks(
+    detections: Masks,
+    ground_truth: Masks,
+    *,
+    image_ids: Sequence[Any],
+    categories: Mapping[Any, str],
+    scores: Mapping[str, NDArray],
+    box: NDArray,
+    protocol: Protocol,
+) -> Matches:
+    """Matches detections with ground truths of their image and category.
 
-    def __init__(self, lowest_threshold: float) -> None:
-        self._lowest = min(lowest_threshold, HIGHEST_THRESHOLD)
-        self._groups: list[tuple[int, int]] = []  # category, detections
-        self._detections: list[tuple] = []
-        self._truths: list[tuple] = []
-        self._true_iou: list[NDArray] = []
-        self._pairs: list[tuple[NDArray, NDArray, NDArray]] = []
+    Args:
+        detections: in the order of the results.
+        image_ids: ascending.
+        categories: names by id, ids ascending.
+        scores: (N,) each, by key, in the order of the results.
+        box: (N, 4) x1, y1, x2, y2 in pixels, in the order of the results.
+    """
+    order, gt_order = (np.lexsort((m.category, m.image)) for m in (detections, ground_truth))
+    count = len(order)
+    true_iou, best_gt = np.zeros(count), np.full(count, -1)
+    lowest = min(float(np.min(protocol.iou_thresholds)), HIGHEST_THRESHOLD)
+    pairs: list[tuple[NDArray, NDArray, NDArray]] = []
+    groups = list(_groups(detections, order, ground_truth, gt_order))
 
-    def add(
-        self,
-        category: int,
-        detections: Sequence[Annotation],
-        truths: Sequence[Annotation],
-        ious: NDArray,
-    ) -> None:
-        """Adds one group; ``ious`` (D, T) has the order of ``detections`` and ``truths``."""
-        if ious.size:
-            rows, columns = np.nonzero(ious >= self._lowest)
-            pairs = rows + len(self._detections), columns + len(self._truths), ious[rows, columns]
-            self._pairs.append(pairs)
-        crowd = np.array([truth['iscrowd'] for truth in truths], dtype=bool)
-        self._true_iou.append(true_mask_iou(ious, crowd) if truths else np.zeros(len(detections)))
-        self._groups.append((category, len(detections)))
-        self._detections.extend((item['id'], item['score'], item['area']) for item in detections)
-        self._truths.extend(
-            (item['area'], category, item['iscrowd'], item['id'] == 0, item['image_id'])
-            for item in truths
+    def match(rows: slice, columns: slice) -> None:
+        gts = gt_order[columns]
+        crowd = ground_truth.crowd[gts]
+        ious = pairwise_rle_iou(
+            [detections.rles[i] for i in order[rows]], [ground_truth.rles[i] for i in gts], crowd
         )
+        first, second = np.nonzero(ious >= lowest)
+        pairs.append((first + rows.start, second + columns.start, ious[first, second]))
+        if not crowd.all():
+            objects = np.flatnonzero(~crowd)
+            best = ious[:, objects].argmax(axis=1)
+            true_iou[rows] = ious[np.arange(len(ious)), objects[best]]
+            best_gt[rows] = np.where(true_iou[rows] > 0, objects[best] + columns.start, -1)
 
-    def collected(self) -> Overlaps:
-        categories, counts = np.array(self._groups, dtype=np.int64).reshape(-1, 2).T
-        ids, scores, areas = _columns(self._detections, 3)
-        truth_areas, truth_categories, crowd, id_is_zero, images = _columns(self._truths, 5)
-        rows, columns, ious = (_joined(parts) for parts in _columns(self._pairs, 3))
-        return Overlaps(
-            detection_id=np.array(ids, dtype=np.int64),
-            detection_score=np.array(scores, dtype=np.float64),
-            detection_area=np.array(areas, dtype=np.float64),
-            detection_group=np.repeat(np.arange(len(counts)), counts),
-            detection_category=np.repeat(categories, counts),
-            true_iou=_joined(self._true_iou),
-            truth_area=np.array(truth_areas, dtype=np.float64),
-            truth_category=np.array(truth_categories, dtype=np.int64),
-            truth_crowd=np.array(crowd, dtype=bool),
-            truth_id_is_zero=np.array(id_is_zero, dtype=bool),
-            truth_image=np.array(images),
-            pair_detection=rows.astype(np.int64),
-            pair_truth=columns.astype(np.int64),
-            pair_iou=ious,
-        )
+    with progress_bar('Comparing masks', len(groups)) as counted:
+        counted_match = counted(match)
+        for rows, columns in groups:
+            counted_match(rows, columns)
+    pair_columns = [np.concatenate(column) for column in zip(*pairs)] or [np.zeros(0)] * 3
+    return Matches(
+        image_ids=tuple(image_ids),
+        category_ids=tuple(categories),
+        category_names=tuple(str(name) for name in categories.values()),
+        image=detections.image[order],
+        category=detections.category[order],
+        scores={name: np.asarray(values, float)[order] for name, values in scores.items()},
+        true_iou=true_iou,
+        best_gt=best_gt,
+        area=detections.area[order],
+        box=np.asarray(box, dtype=float).reshape(-1, 4)[order],
+        result_index=order,
+        gt_image=ground_truth.image[gt_order],
+        gt_category=ground_truth.category[gt_order],
+        gt_area=ground_truth.area[gt_order],
+        gt_crowd=ground_truth.crowd[gt_order],
+        gt_id_is_zero=ground_truth.id_is_zero[gt_order],
+        pair_detection=pair_columns[0].astype(np.int64),
+        pair_gt=pair_columns[1].astype(np.int64),
+        pair_iou=pair_columns[2],
+        protocol=protocol,
+    )
 
 
-def _columns(rows: Sequence[tuple], width: int) -> list[tuple]:
-    return list(zip(*rows)) if rows else [()] * width
-
-
-def _joined(parts: Sequence[NDArray]) -> NDArray:
-    return np.concatenate(parts) if len(parts) else np.zeros(0)
+def _groups(
+    detections: Masks, order: NDArray, ground_truth: Masks, gt_order: NDArray
+) -> Iterator[tuple[slice, slice]]:
+    """Where each group that has both stands in the two orders."""
+    width = 1 + max(int(m.category.max(initial=0)) for m in (detections, ground_truth))
+    keys, gt_keys = (
+        (m.image * width + m.category)[o]
+        for m, o in ((detections, order), (ground_truth, gt_order))
+    )
+    common = np.intersect1d(keys, gt_keys)
+    bounds = [
+        np.searchsorted(k, common, side) for k in (keys, gt_keys) for side in ('left', 'right')
+    ]
+    for start, stop, gt_start, gt_stop in zip(*bounds):
+        yield slice(start, stop), slice(gt_start, gt_stop)

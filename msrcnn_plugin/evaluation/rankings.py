@@ -1,20 +1,23 @@
 """Average precision of the same masks under different rankings, with the mask IoUs counted once.
 
-Equal to pycocotools' ``COCOeval`` run anew with other scores. Shapes: ``I`` IoU thresholds, ``R``
+Equal to pycocotools' ``COCOeval`` run again with other scores. Shapes: ``I`` IoU thresholds, ``R``
 recall thresholds, ``K`` categories, ``A`` object sizes, ``M`` limits on the detections of a
-category in an image.
+category in an image, ``B`` images.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools.cocoeval import Params
 
-from .assignment import Assignment, assign, outside, rank_in_group
-from .matching import Overlaps
+from .assignment import assign, outside, rank_in_group
+
+if TYPE_CHECKING:
+    from .matches import Matches
 
 # COCO reads its main figure at 100 detections an image and the others at its third limit.
 MAIN_MAX_DETS = 100
@@ -23,14 +26,16 @@ FIGURE_SUFFIXES = ('', '_50', '_75', '_s', '_m', '_l')
 
 @dataclass(frozen=True)
 class RankedAP:
-    """Precision of the masks under one ranking.
+    """Precision and recall of the masks under one ranking.
 
-    ``precision`` (I, R, K, A, M) in [0, 1], -1 where a category has no ground truth of the size.
+    ``precision`` (I, R, K, A, M) and ``recall`` (I, K, A, M) lie in [0, 1]; both are -1 where a
+    category has no ground truth of the size.
     """
 
     precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
     iou_thresholds: NDArray[np.float64]  # (I,)
-    category_ids: tuple[int, ...]  # (K,)
+    category_ids: tuple[Any, ...]  # (K,)
     sizes: tuple[str, ...]  # (A,)
     max_dets: tuple[int, ...]  # (M,)
 
@@ -39,7 +44,7 @@ class RankedAP:
         *,
         iou: float | None = None,
         size: str = 'all',
-        category_id: int | None = None,
+        category_id: Any = None,
         max_dets: int | None = None,
     ) -> float:
         """Mean of the precision over what is not fixed; NaN where nothing is defined.
@@ -61,112 +66,171 @@ class RankedAP:
             values = values[:, :, self.category_ids.index(category_id)]
         if iou is not None:
             values = values[self.iou_thresholds == iou]
-        values = values[values > -1]
-        return float(values.mean()) if values.size else float('nan')
+        return _mean_of_defined(values)
 
-    def figures(self, category_id: int | None = None) -> dict[str, float]:
+    def ar(self, max_dets: int, size: str = 'all') -> float:
+        """Mean of the highest recall over IoU thresholds and categories; NaN where undefined."""
+        index = self.sizes.index(size), self.max_dets.index(max_dets)
+        return _mean_of_defined(self.recall[:, :, index[0], index[1]])
+
+    def figures(self, category_id: Any = None) -> dict[str, float]:
         """COCO's six by `FIGURE_SUFFIXES`: AP, at IoU 0.5 and 0.75, of small to large objects."""
-        choices = ({}, {'iou': 0.5}, {'iou': 0.75}, *({'size': size} for size in self.sizes[1:]))
+        choices: list[dict[str, Any]] = [{}, {'iou': 0.5}, {'iou': 0.75}]
+        choices += [{'size': size} for size in self.sizes[1:]]
         return {
             suffix: self.ap(category_id=category_id, **choice)
             for suffix, choice in zip(FIGURE_SUFFIXES, choices)
         }
+
+    def recalls(self) -> dict[str, float]:
+        """COCO's other six: AR at each limit, then of each size at the highest: ``AR_s@100``."""
+        figures = {f'AR@{limit}': self.ar(limit) for limit in self.max_dets}
+        highest = self.max_dets[-1]
+        for size in self.sizes[1:]:
+            figures[f'AR_{size[0]}@{highest}'] = self.ar(highest, size)
+        return figures
 
     def ap_by_iou(self) -> NDArray[np.float64]:
         """AP at each IoU threshold, (I,)."""
         return np.array([self.ap(iou=iou) for iou in self.iou_thresholds])
 
 
-def rank_masks(overlaps: Overlaps, scores: NDArray, params: Params) -> RankedAP:
-    """AP of the masks ranked by ``scores``.
+def _mean_of_defined(values: NDArray[np.float64]) -> float:
+    values = values[values > -1]
+    return float(values.mean()) if values.size else float('nan')
+
+
+@dataclass(frozen=True)
+class _Category:
+    """The detections (n,) of one category, best first, and its ground truths (g,)."""
+
+    true_positive: NDArray[np.bool_]  # (A, I, n)
+    false_positive: NDArray[np.bool_]  # (A, I, n)
+    rank: NDArray[np.int64]  # (n,) within its image
+    image: NDArray[np.int64]  # (n,)
+    gt_image: NDArray[np.int64]  # (g,)
+    gt_counts: NDArray[np.bool_]  # (A, g) neither a crowd nor outside the size range
+
+
+class Ranking:
+    """The masks under one ranking, matched once; `ap` counts what was matched.
+
+    A weight of an image changes what counts and never what matches, so that a bootstrap matches
+    once as well.
 
     Args:
-        scores: (N,) finite, in the order of ``overlaps``.
-        params: those of the ``COCOeval`` that the overlaps come from: thresholds, sizes, limits.
+        scores: (N,) finite, in the order of ``matches``.
+        areas: how many of the protocol's object sizes to count; None means all.
+        max_dets: limits on the detections of a category in an image; None means the protocol's.
     """
-    max_dets, areas = sorted(params.maxDets), np.array(params.areaRng, dtype=float)
-    thresholds = np.array(params.iouThrs, dtype=float)
-    ranks = rank_in_group(scores, overlaps.detection_group)
-    assignment = assign(overlaps, ranks, thresholds, areas, max_dets[-1])
-    counts = ~(overlaps.truth_crowd | outside(overlaps.truth_area, areas))
-    shape = (len(thresholds), len(params.recThrs), len(params.catIds), len(areas), len(max_dets))
-    precision = -np.ones(shape)
-    for category in range(len(params.catIds)):
-        truths = counts[:, overlaps.truth_category == category].sum(axis=1)
-        if truths.any():
-            # Stable: equal scores stay in the order of images, as COCO has them.
-            members = np.flatnonzero(overlaps.detection_category == category)
-            members = members[np.argsort(-scores[members], kind='stable')]
-            _fill(precision[:, :, category], assignment, members, ranks, truths, max_dets, params)
-    return RankedAP(
-        precision=precision,
-        iou_thresholds=thresholds,
-        category_ids=tuple(int(category) for category in params.catIds),
-        sizes=tuple(params.areaRngLbl),
-        max_dets=tuple(max_dets),
-    )
 
-
-def _fill(
-    precision: NDArray,
-    assignment: Assignment,
-    members: NDArray,
-    ranks: NDArray,
-    truths: NDArray,
-    max_dets: list[int],
-    params: Params,
-) -> None:
-    """Writes the precision (I, R, A, M) of one category, of detections ``members``, best first."""
-    hit, ignored = assignment.hit[:, :, members], assignment.ignored[:, :, members]
-    for index, kept in enumerate(_within_limits(ranks[members], max_dets)):
-        if kept is None:
-            precision[..., index] = precision[..., index - 1]
-            continue
-        for area in np.flatnonzero(truths):
-            precision[:, :, area, index] = precision_at_recall(
-                hit[area][:, kept], ignored[area][:, kept], truths[area], params.recThrs
+    def __init__(
+        self,
+        matches: Matches,
+        scores: NDArray[np.float64],
+        *,
+        areas: int | None = None,
+        max_dets: Sequence[int] | None = None,
+    ) -> None:
+        protocol = matches.protocol
+        self._protocol, self._category_ids = protocol, matches.category_ids
+        self._max_dets = sorted(protocol.max_dets if max_dets is None else max_dets)
+        self._sizes = protocol.area_names[:areas]
+        area_ranges = protocol.area_ranges[:areas]
+        ranks = rank_in_group(scores, matches.group)
+        found = assign(matches, ranks, protocol.iou_thresholds, area_ranges, self._max_dets[-1])
+        counts = ~(matches.gt_crowd | outside(matches.gt_area, area_ranges))
+        # Stable: equal scores stay in COCO's order.
+        order = np.lexsort((-scores, matches.category))
+        numbers = np.arange(len(matches.category_ids) + 1)
+        cuts = np.searchsorted(matches.category[order], numbers)
+        gt_order = np.argsort(matches.gt_category, kind='stable')
+        gt_cuts = np.searchsorted(matches.gt_category[gt_order], numbers)
+        self._categories = []
+        for k in numbers[:-1]:
+            members, gts = order[cuts[k] : cuts[k + 1]], gt_order[gt_cuts[k] : gt_cuts[k + 1]]
+            matched, ignored = found.matched[:, :, members], found.ignored[:, :, members]
+            self._categories.append(
+                _Category(
+                    true_positive=matched & ~ignored,
+                    false_positive=~matched & ~ignored,
+                    rank=ranks[members],
+                    image=matches.image[members],
+                    gt_image=matches.gt_image[gts],
+                    gt_counts=counts[:, gts],
+                )
             )
 
+    def ap(self, image_weights: NDArray[np.float64] | None = None) -> RankedAP:
+        """Precision and recall, where image ``b`` is there ``image_weights[b]`` times, (B,)."""
+        protocol = self._protocol
+        shape = (len(self._categories), len(self._sizes), len(self._max_dets))
+        precision = np.full(
+            (len(protocol.iou_thresholds), len(protocol.recall_thresholds), *shape), -1.0
+        )
+        recall = np.full((len(protocol.iou_thresholds), *shape), -1.0)
+        for k, category in enumerate(self._categories):
+            self._fill(precision[:, :, k], recall[:, k], category, image_weights)
+        return RankedAP(
+            precision=precision,
+            recall=recall,
+            iou_thresholds=protocol.iou_thresholds,
+            category_ids=self._category_ids,
+            sizes=self._sizes,
+            max_dets=tuple(self._max_dets),
+        )
 
-def _within_limits(ranks: NDArray, max_dets: list[int]) -> list[NDArray | slice | None]:
-    """What each limit keeps; None where it keeps no more than the limit before it."""
-    highest = ranks.max(initial=-1)
-    kept = []
-    for index, limit in enumerate(max_dets):
-        if index and highest < max_dets[index - 1]:
-            kept.append(None)
-        else:
-            kept.append(slice(None) if highest < limit else ranks < limit)
-    return kept
+    def _fill(
+        self,
+        precision: NDArray[np.float64],
+        recall: NDArray[np.float64],
+        category: _Category,
+        image_weights: NDArray[np.float64] | None,
+    ) -> None:
+        """Writes precision (I, R, A, M) and recall (I, A, M) of one category."""
+        weights, gt_weights = np.ones(()), np.ones(len(category.gt_image))
+        if image_weights is not None:
+            weights = image_weights[category.image]
+            gt_weights = image_weights[category.gt_image]
+        gt_counts = category.gt_counts @ gt_weights
+        highest = category.rank.max(initial=-1)
+        for m, limit in enumerate(self._max_dets):
+            if m and highest < self._max_dets[m - 1]:  # the limit before kept all detections
+                precision[..., m], recall[..., m] = precision[..., m - 1], recall[..., m - 1]
+                continue
+            kept = slice(None) if highest < limit else category.rank < limit
+            times = weights[kept] if weights.ndim else weights
+            for a in np.flatnonzero(gt_counts):
+                precision[:, :, a, m], recall[:, a, m] = precision_at_recall(
+                    category.true_positive[a][:, kept] * times,
+                    category.false_positive[a][:, kept] * times,
+                    gt_counts[a],
+                    self._protocol.recall_thresholds,
+                )
 
 
 def precision_at_recall(
-    hit: NDArray[np.bool_], ignored: NDArray[np.bool_], truth_count: int, recalls: NDArray
-) -> NDArray[np.float64]:
-    """Highest precision at each recall or beyond it, (I, R); 0 where the recall is not reached.
+    true_positive: NDArray, false_positive: NDArray, gt_count: float, recalls: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Highest precision at each recall or beyond it (I, R), 0 where not reached; final recall (I,).
 
     Args:
-        hit, ignored: (I, n), best score first.
-        truth_count: ground truths that count, at least 1.
+        true_positive, false_positive: (I, n) how often each detection counts as one, best first.
+        gt_count: ground truths that count, more than 0.
         recalls: (R,) ascending.
 
     Example:
-        >>> hit = np.array([[True, False, True]])
-        >>> precision_at_recall(hit, np.zeros_like(hit), 2, np.array([0, .5, 1])).round(3).tolist()
-        [[1.0, 1.0, 0.667]]
+        >>> found = np.array([[1, 0, 1]])
+        >>> precision, recall = precision_at_recall(found, 1 - found, 2, np.array([0, .5, 1]))
+        >>> precision.round(3).tolist(), recall.tolist()
+        ([[1.0, 1.0, 0.667]], [1.0])
     """
-    right = np.cumsum(hit & ~ignored, axis=1, dtype=float)
-    wrong = np.cumsum(~hit & ~ignored, axis=1, dtype=float)
-    return envelope_at_recall(right, wrong, truth_count, recalls)
-
-
-def envelope_at_recall(
-    right: NDArray[np.float64], wrong: NDArray[np.float64], truth_count: float, recalls: NDArray
-) -> NDArray[np.float64]:
-    """As `precision_at_recall`, from how many are right and wrong so far, (I, n) each."""
-    precision = right / (wrong + right + np.spacing(1))
+    tp = np.cumsum(true_positive, axis=1, dtype=float)
+    fp = np.cumsum(false_positive, axis=1, dtype=float)
+    precision = tp / (fp + tp + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     envelope = np.pad(envelope, ((0, 0), (0, 1)))  # recall never reached
-    recall = right / truth_count
+    recall = tp / gt_count
     positions = [np.searchsorted(row, recalls, side='left') for row in recall]
-    return np.take_along_axis(envelope, np.array(positions), axis=1)
+    final = recall[:, -1] if recall.shape[1] else np.zeros(len(recall))
+    return np.take_along_axis(envelope, np.array(positions), axis=1), final

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from terminaltables import AsciiTable
 
-from .calibration import IoUError, expected_calibration_error, iou_error
-from .pairs import MaskScoringPairs
+from .matches import Matches
 from .rankings import RankedAP
+from .reliability import IoUError, expected_calibration_error, iou_error
 
-# The ranking by mask score is COCO's own `segm_mAP`.
-HOST_RANKING = 'mask'
+# Rankings in the order in which they are listed, and their names in figures: `segm_mAP_cls`.
+FIGURE_NAMES = {
+    'score': '_cls',
+    'mask_iou': '_iou',
+    'prob': '_prob',
+    'mask_score': '',
+    'oracle': '_oracle',
+    'unique': '_unique',
+}
+CEILINGS = ('oracle', 'unique')
+# Figures of scores as estimates of the true IoU: calibration error, and error and correlation.
+_ECE_NAMES = {
+    'score': 'cls_score_ece',
+    'mask_iou': 'mask_iou_ece',
+    'uncalibrated_mask_iou': 'mask_iou_ece_uncalibrated',
+}
+_ERRORS = ('mae', 'rmse', 'pearson', 'spearman')
+
+
+@dataclass(frozen=True)
+class ScoreQuality:
+    """A score as an estimate of the true MaskIoU; NaN where undefined."""
+
+    mean: float
+    ece: float  # NaN where a value lies outside [0, 1]
+    error: IoUError
 
 
 @dataclass(frozen=True)
@@ -26,88 +52,133 @@ class ScopeFigures:
     scope: str  # 'all', 'size' or 'class'
     name: str
     detections: int
-    ap: Mapping[str, float]  # by ranking
     mean_true_iou: float
-    mean_cls_score: float
-    cls_score_ece: float
-    mean_mask_iou: float | None  # None where the model predicts no IoU
-    mask_iou: IoUError | None
-    mask_iou_ece: float | None
-    uncalibrated_iou_ece: float | None  # None where the predicted IoU is as the head gave it
+    ap: Mapping[str, float]  # by ranking
+    quality: Mapping[str, ScoreQuality]  # by score
 
 
 @dataclass(frozen=True)
 class MaskScoringResult:
-    """AP of the same masks under each ranking, and the pairs of predicted and true MaskIoU.
+    """AP of the same masks under each ranking, and the table of matches that it follows from.
 
-    ``rankings`` has ``mask`` (by `mask_scores`), ``cls`` (`scores`), ``oracle`` (`scores` x true
-    MaskIoU) and, where the model gives them, ``iou`` (`mask_ious`) and ``prob`` (`scores` x
-    `mask_mean_probs`).
+    ``rankings`` holds ``score`` (class score), each other score that the model gives, the rankings
+    that `Matches.ranking_scores` derives (``prob`` where there are mean mask probabilities,
+    ``oracle``, ``unique``), in the order of `FIGURE_NAMES`.
     """
 
+    matches: Matches
     rankings: Mapping[str, RankedAP]
-    pairs: MaskScoringPairs
-    size_ranges: Mapping[str, tuple[float, float]]  # pixels, both ends included; `all` first
 
     @classmethod
-    def from_pairs(
-        cls, pairs: MaskScoringPairs, rankings: Mapping[str, RankedAP] | None = None
+    def from_matches(
+        cls, matches: Matches, rankings: Mapping[str, RankedAP] | None = None
     ) -> MaskScoringResult:
-        """The result that pairs with a basis hold; counts every ranking that is not given."""
-        rankings = dict(rankings or {})
-        for name, scores in pairs.ranking_scores().items():
-            if name not in rankings:
-                rankings[name] = pairs.rank(scores)
-        sizes = zip(pairs.basis.size_names.tolist(), map(tuple, pairs.basis.size_ranges.tolist()))
-        return cls(rankings=rankings, pairs=pairs, size_ranges=dict(sizes))
+        """Ranks the matches by all their scores; a ranking that is given is not counted again."""
+        known = dict(rankings or {})
+        names = set(matches.scores) - {'mask_mean_prob', 'uncalibrated_mask_iou'}
+        names |= set(CEILINGS) | ({'prob'} if 'mask_mean_prob' in matches.scores else set())
+        listed = [name for name in FIGURE_NAMES if name in names]
+        others = [name for name in matches.scores if name in names and name not in FIGURE_NAMES]
+        listed[-2:-2] = others
+        return cls(matches, {name: known.get(name) or matches.rank(name) for name in listed})
 
+    @classmethod
+    def from_pairs(cls, pairs: Matches) -> MaskScoringResult:
+        """`from_matches` by its former name, for one version."""
+        _warn_renamed('from_pairs', 'from_matches')
+        return cls.from_matches(pairs)
+
+    @property
+    def pairs(self) -> Matches:
+        """``matches`` by its former name, for one version."""
+        _warn_renamed('pairs', 'matches')
+        return self.matches
+
+    @property
+    def main_ranking(self) -> str:
+        """The mask score where the model gives one, else the class score."""
+        return 'mask_score' if 'mask_score' in self.rankings else 'score'
+
+    @cached_property
     def figures(self) -> dict[str, float]:
-        """The flat figures that are not COCO's own; NaN where undefined."""
-        figures = {
-            f'segm_mAP_{name}{suffix}': value
-            for name, ranking in self.rankings.items()
-            if name != HOST_RANKING
-            for suffix, value in ranking.figures().items()
-        }
-        overall = self.overall()
-        figures['cls_score_ece'] = overall.cls_score_ece
-        if overall.mask_iou is not None:
-            for name in ('mae', 'rmse', 'pearson', 'spearman'):
-                figures[f'mask_iou_{name}'] = getattr(overall.mask_iou, name)
-            figures['mask_iou_ece'] = overall.mask_iou_ece
-        if overall.uncalibrated_iou_ece is not None:
-            figures['mask_iou_ece_uncalibrated'] = overall.uncalibrated_iou_ece
+        """All figures by their flat names; NaN where undefined.
+
+        ``segm_mAP`` and ``segm_AR`` are those of `main_ranking`.
+        """
+        main = self.rankings[self.main_ranking]
+        figures = {f'segm_mAP{suffix}': value for suffix, value in main.figures().items()}
+        figures.update({f'segm_{name}': value for name, value in main.recalls().items()})
+        for name, ranking in self.rankings.items():
+            if name != 'mask_score':
+                short = FIGURE_NAMES.get(name, f'_{name}')
+                for suffix, value in ranking.figures().items():
+                    figures[f'segm_mAP{short}{suffix}'] = value
+        for name, quality in self.overall().quality.items():
+            if name in ('mask_score', 'mask_mean_prob'):  # rankings, which claim to be no IoU
+                continue
+            figures[_ECE_NAMES.get(name, f'{name}_ece')] = quality.ece
+            if name not in ('score', 'uncalibrated_mask_iou'):
+                figures.update({f'{name}_{key}': getattr(quality.error, key) for key in _ERRORS})
+        for name, shares in self.headroom().items():
+            figures.update({f'{name}_{ceiling}_share': value for ceiling, value in shares.items()})
         return figures
 
+    def headroom(self) -> dict[str, dict[str, float]]:
+        """How far each ranking goes from the class score's AP (0) to each ceiling's (1).
+
+        ``(AP - AP by class score) / (AP of the ceiling - AP by class score)``, by ranking and
+        ceiling; NaN where the ceiling is no higher.
+        """
+        ap = {name: ranking.ap() for name, ranking in self.rankings.items()}
+        room = {ceiling: ap[ceiling] - ap['score'] for ceiling in CEILINGS}
+        return {
+            name: {
+                ceiling: (value - ap['score']) / room[ceiling] if room[ceiling] > 0 else math.nan
+                for ceiling in CEILINGS
+            }
+            for name, value in ap.items()
+            if name not in ('score', *CEILINGS)
+        }
+
     def overall(self) -> ScopeFigures:
-        return self._figures('all', 'all', slice(None))
+        return self._scope('all', 'all', slice(None))
 
     def by_size(self) -> list[ScopeFigures]:
         """As in COCO: ground truth by its annotated area, a detection by the area of its mask."""
-        area = self.pairs.area
+        protocol, area = self.matches.protocol, self.matches.area
         return [
-            self._figures('size', size, (area >= low) & (area <= high), size=size)
-            for size, (low, high) in self.size_ranges.items()
+            self._scope('size', size, (area >= low) & (area <= high), size=size)
+            for size, (low, high) in zip(protocol.area_names, protocol.area_ranges)
             if size != 'all'
         ]
 
     def by_class(self) -> list[ScopeFigures]:
-        pairs = self.pairs
+        matches = self.matches
         return [
-            self._figures(
-                'class', str(name), pairs.category_id == category, category_id=int(category)
+            self._scope('class', name, matches.category == index, category_id=identity)
+            for index, (identity, name) in enumerate(
+                zip(matches.category_ids, matches.category_names)
             )
-            for category, name in zip(pairs.category_ids, pairs.category_names)
         ]
 
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the matches, from which `load` makes the result again, as ``.npz``."""
+        self.matches.save(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> MaskScoringResult:
+        """Reads a file that `save` or ``MaskScoringMetric(pairs_file=...)`` wrote."""
+        return cls.from_matches(Matches.load(path))
+
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the pairs, fit for JSON: NaN becomes None."""
+        """Everything but the matches, fit for JSON: NaN becomes None."""
         scopes = [self.overall(), *self.by_size(), *self.by_class()]
         return _without_nan(
             {
-                'figures': self.figures(),
+                'figures': self.figures,
+                'headroom': self.headroom(),
                 'scopes': [asdict(scope) for scope in scopes],
-                'iou_thresholds': self.rankings[HOST_RANKING].iou_thresholds.tolist(),
+                'iou_thresholds': self.matches.protocol.iou_thresholds.tolist(),
                 'ap_by_iou': {
                     name: ranking.ap_by_iou().tolist() for name, ranking in self.rankings.items()
                 },
@@ -117,35 +188,43 @@ class MaskScoringResult:
     def table(self, *, classwise: bool = False) -> str:
         """A table for the terminal, one line a scope."""
         rows = [self.overall(), *self.by_size(), *(self.by_class() if classwise else ())]
-        head = ['masks', 'number', *(f'AP by {name}' for name in self.rankings), 'ECE cls']
-        if self.pairs.predicted_iou is not None:
-            head += ['ECE IoU', 'MAE', 'RMSE', 'Pearson', 'Spearman']
-        if self.pairs.uncalibrated_iou is not None:
-            head += ['ECE uncalibrated']
-        return AsciiTable([head, *map(_table_row, rows)]).table
-
-    def _figures(self, scope: str, name: str, members: Any, **choice: Any) -> ScopeFigures:
-        pairs = self.pairs
-        true_iou = pairs.true_iou[members]
-        predicted, uncalibrated = (
-            None if ious is None else ious[members]
-            for ious in (pairs.predicted_iou, pairs.uncalibrated_iou)
+        head = ['masks', 'number', *(f'AP by {name}' for name in self.rankings)]
+        head += [f'ECE {name}' for name in rows[0].quality]
+        with_error = [name for name in ('mask_iou',) if name in rows[0].quality]
+        head += ['MAE', 'RMSE', 'Pearson', 'Spearman'] * len(with_error)
+        lines = [head]
+        for row in rows:
+            values = [*row.ap.values(), *(quality.ece for quality in row.quality.values())]
+            for name in with_error:
+                values += [getattr(row.quality[name].error, key) for key in _ERRORS]
+            cells = ['-' if math.isnan(value) else f'{value:.3f}' for value in values]
+            lines.append([row.name, str(row.detections), *cells])
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        return '\n'.join(
+            '  '.join(cell.rjust(width) for cell, width in zip(line, widths)) for line in lines
         )
+
+    def _scope(self, scope: str, name: str, members: Any, **choice: Any) -> ScopeFigures:
+        true_iou = self.matches.true_iou[members]
         return ScopeFigures(
             scope=scope,
             name=name,
             detections=len(true_iou),
-            ap={key: ranking.ap(**choice) for key, ranking in self.rankings.items()},
             mean_true_iou=_mean(true_iou),
-            mean_cls_score=_mean(pairs.box_score[members]),
-            cls_score_ece=_ece_or_nan(pairs.box_score[members], true_iou),
-            mean_mask_iou=None if predicted is None else _mean(predicted),
-            mask_iou=None if predicted is None else iou_error(predicted, true_iou),
-            mask_iou_ece=None if predicted is None else _ece_or_nan(predicted, true_iou),
-            uncalibrated_iou_ece=(
-                None if uncalibrated is None else _ece_or_nan(uncalibrated, true_iou)
-            ),
+            ap={key: ranking.ap(**choice) for key, ranking in self.rankings.items()},
+            quality={
+                key: ScoreQuality(
+                    mean=_mean(values[members]),
+                    ece=_ece_or_nan(values[members], true_iou),
+                    error=iou_error(values[members], true_iou),
+                )
+                for key, values in self.matches.scores.items()
+            },
         )
+
+
+def _warn_renamed(former: str, name: str) -> None:
+    warnings.warn(f'MaskScoringResult.{former} is now {name}', DeprecationWarning, stacklevel=3)
 
 
 def _mean(values: NDArray) -> float:
@@ -157,17 +236,6 @@ def _ece_or_nan(estimate: NDArray, true_iou: NDArray) -> float:
     if np.any((estimate < 0) | (estimate > 1)):
         return float('nan')
     return expected_calibration_error(estimate, true_iou)
-
-
-def _table_row(figures: ScopeFigures) -> list[str]:
-    values = [*figures.ap.values(), figures.cls_score_ece]
-    if figures.mask_iou is not None:
-        error = figures.mask_iou
-        values += [figures.mask_iou_ece, error.mae, error.rmse, error.pearson, error.spearman]
-    if figures.uncalibrated_iou_ece is not None:
-        values += [figures.uncalibrated_iou_ece]
-    cells = ['-' if math.isnan(value) else f'{value:.3f}' for value in values]
-    return [figures.name, str(figures.detections), *cells]
 
 
 def _without_nan(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.artist import Artist
@@ -95,9 +94,12 @@ def _numbers(ax: Axes, masks: Sequence[NDArray], numbers: Sequence[int]) -> list
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     """x1, y1, x2, y2 of the mask's largest piece: a number belongs there, not at a far speck."""
-    _, _, pieces, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    x, y, width, height, _ = max(pieces[1:], key=lambda piece: piece[cv2.CC_STAT_AREA])
-    return x, y, x + width, y + height
+    from scipy import ndimage  # slow to import
+
+    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    largest = 1 + np.bincount(pieces.ravel(), minlength=count + 1)[1:].argmax()
+    rows, columns = ndimage.find_objects((pieces == largest).astype(int))[0]
+    return columns.start, rows.start, columns.stop, rows.stop
 
 
 def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> list[Artist]:
@@ -169,7 +171,7 @@ def score_figure(images: Sequence[ScoredImage], class_names: Sequence[str], titl
     for place, image in enumerate(images):
         row = _add_row(figure, place)
         draw_image(row[0], image.image)
-        draw_masks(row[1], image.image, image.truth_masks, image.truth_labels)
+        draw_masks(row[1], image.image, image.gt_masks, image.gt_labels)
         draw_masks(row[2], image.image, image.masks, image.labels, numbered=True)
         draw_scores(row[3], image, class_names)
         if place == 0:

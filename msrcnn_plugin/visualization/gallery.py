@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..evaluation import MaskScoringPairs
+from ..evaluation import Matches
 from .outline import draw_outline
 
 # Of one image, so that a single bad one does not fill the gallery.
@@ -20,7 +20,7 @@ MOST_OF_AN_IMAGE = 2
 # A mask that hardly meets an object of its class is a false alarm, not a poor mask.
 LEAST_IOU = 0.1
 # Outlines over photographs; both have a dark halo.
-TRUTH_COLOUR, PREDICTION_COLOUR = '#56B4E9', '#F0E442'
+GT_COLOUR, PREDICTION_COLOUR = '#56B4E9', '#F0E442'
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MisjudgedMask:
 
     image: NDArray[np.uint8]  # (h, w, 3) RGB crop
     mask: NDArray[np.bool_]  # (h, w)
-    truth: NDArray[np.bool_]  # (h, w)
+    gt_mask: NDArray[np.bool_]  # (h, w)
     image_name: str
     class_name: str
     class_score: float
@@ -45,49 +45,48 @@ class Gallery:
     underrated: tuple[MisjudgedMask, ...] = ()
 
 
-def most_overrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
+def most_overrated(matches: Matches, count: int) -> NDArray[np.int64]:
     """Detections (n,) whose class score exceeds the true IoU by most, n <= ``count``.
 
     Masks of a true IoU below `LEAST_IOU` are left out, and so are all but the first few of an
     image.
     """
-    excess = pairs.box_score - pairs.true_iou
-    return _first_of_images(pairs, np.where(pairs.true_iou >= LEAST_IOU, excess, -1), count)
+    excess = matches.scores['score'] - matches.true_iou
+    return _first_of_images(matches, np.where(matches.true_iou >= LEAST_IOU, excess, -1), count)
 
 
-def most_underrated(pairs: MaskScoringPairs, count: int) -> NDArray[np.int64]:
+def most_underrated(matches: Matches, count: int) -> NDArray[np.int64]:
     """Detections (n,) whose true IoU exceeds the class score by most, n <= ``count``.
 
     A second mask of an object that another one finds with a higher class score is rightly low:
-    where the pairs have a basis, such masks are left out.
+    such masks are left out.
     """
-    excess = np.where(is_first_of_its_object(pairs), pairs.true_iou - pairs.box_score, -1)
-    return _first_of_images(pairs, excess, count)
+    excess = np.where(
+        is_first_of_its_object(matches), matches.true_iou - matches.scores['score'], -1
+    )
+    return _first_of_images(matches, excess, count)
 
 
-def is_first_of_its_object(pairs: MaskScoringPairs) -> NDArray[np.bool_]:
+def is_first_of_its_object(matches: Matches) -> NDArray[np.bool_]:
     """(N,) False where another detection meets the same object with a higher class score.
 
-    To meet is to reach the lowest IoU threshold, 0.5. A crowd is no object.
-    True everywhere for pairs without a basis.
+    To meet is to reach the lowest IoU threshold, 0.5. A crowd is no object. True everywhere for
+    matches of a file that does not say which object is met.
     """
-    first = np.ones(len(pairs), dtype=bool)
-    if pairs.basis is None:
-        return first
-    basis = pairs.basis
-    countable = ~basis.truth_crowd[basis.pair_truth]
-    detection, truth = basis.place[basis.pair_detection[countable]], basis.pair_truth[countable]
-    score = pairs.box_score[detection]
-    highest = np.zeros(len(basis.truth_area))
-    np.maximum.at(highest, truth, score)
+    first = np.ones(len(matches), dtype=bool)
+    countable = ~matches.gt_crowd[matches.pair_gt]
+    detection, gt = matches.pair_detection[countable], matches.pair_gt[countable]
+    score = matches.scores['score'][detection]
+    highest = np.full(len(matches.gt_area), -np.inf)
+    np.maximum.at(highest, gt, score)
     # The object a detection meets best comes last, and overwrites the others.
-    order = np.argsort(basis.pair_iou[countable], kind='stable')
-    first[detection[order]] = (score >= highest[truth])[order]
+    order = np.argsort(matches.pair_iou[countable], kind='stable')
+    first[detection[order]] = (score >= highest[gt])[order]
     return first
 
 
 def _first_of_images(
-    pairs: MaskScoringPairs, excess: NDArray[np.float64], count: int
+    matches: Matches, excess: NDArray[np.float64], count: int
 ) -> NDArray[np.int64]:
     """Detections of positive excess, largest first, at most `MOST_OF_AN_IMAGE` of each image."""
     chosen: list[int] = []
@@ -95,7 +94,7 @@ def _first_of_images(
     for place in np.argsort(-excess, kind='stable'):
         if len(chosen) == count or excess[place] <= 0:
             break
-        image = pairs.image_id[place]
+        image = int(matches.image[place])
         taken[image] = taken.get(image, 0) + 1
         if taken[image] <= MOST_OF_AN_IMAGE:
             chosen.append(int(place))
@@ -126,5 +125,5 @@ def draw_misjudged(ax: Axes, case: MisjudgedMask) -> list[Artist]:
     """The crop with the outlines of ground truth and prediction; those of them that have pixels."""
     ax.set_axis_off()
     ax.imshow(case.image, interpolation='nearest')
-    outlines = ((case.truth, TRUTH_COLOUR), (case.mask, PREDICTION_COLOUR))
+    outlines = ((case.gt_mask, GT_COLOUR), (case.mask, PREDICTION_COLOUR))
     return [draw_outline(ax, mask, colour) for mask, colour in outlines if mask.any()]

@@ -1,6 +1,6 @@
 """One look for every plot: a colour, a marker and a name for each score, and plain axes.
 
-The four hues are told apart by the colour-blind, and each curve has its own dashes and marker as
+The hues are told apart by the colour-blind, and each curve has its own dashes and marker as
 well. On white each reaches a contrast of 4.5. `DARK` has their counterparts on a dark ground: a
 page maps one to the other by value, so a role's colour must be no other role's.
 """
@@ -39,12 +39,15 @@ class Style:
 
 # By the names of `MaskScoringResult.rankings`, in the order in which they are listed.
 STYLES = {
-    'cls': Style('class score', '#b4500a', '#dd6c17', 'o', (0, (5, 1.5))),
-    'iou': Style('predicted IoU', '#00776a', '#0f9b86', 'D', (0, (1, 1.2))),
+    'score': Style('class score', '#b4500a', '#dd6c17', 'o', (0, (5, 1.5))),
+    'mask_iou': Style('predicted IoU', '#00776a', '#0f9b86', 'D', (0, (1, 1.2))),
     'prob': Style('class score × mean probability', '#8a3a86', '#b65bb1', '^', (0, (3, 1, 1, 1))),
-    'mask': Style('mask score', '#0b60aa', '#2c83db', 's', 'solid'),
+    'mask_score': Style('mask score', '#0b60aa', '#2c83db', 's', 'solid'),
     'oracle': Style('class score × true IoU', '#5b6673', '#808c99', 'v', (0, (2, 1))),
+    'unique': Style('best possible ranking', '#1f2933', '#808c99', '*', (0, (1, 2))),
 }
+# Of scores that only a results file knows, in turn.
+OTHERS = (('#a3285b', '#cf5286', 'p'), ('#4c6a00', '#7f9f2a', 'h'), ('#6a4fb3', '#9278d6', 'X'))
 UNCALIBRATED = Style('uncalibrated IoU', '#7d6000', '#a98a1c', 'P', (0, (4, 1, 1, 1)))
 DARK = {
     INK: '#e8ebef',
@@ -55,7 +58,20 @@ DARK = {
     '#8a3a86': '#dd9ad8',
     '#0b60aa': '#74b5f5',
     '#7d6000': '#d8bd55',
+    '#a3285b': '#f08ab4',
+    '#4c6a00': '#b5d160',
+    '#6a4fb3': '#b8a4f2',
 }
+
+
+def ranking_style(name: str, names: Sequence[str]) -> Style:
+    """The style of one ranking among all of a model's ``names``; any key may be one."""
+    if name in STYLES:
+        return STYLES[name]
+    others = [other for other in names if other not in STYLES]
+    colour, tint, marker = OTHERS[others.index(name) % len(OTHERS)]
+    return Style(name, colour, tint, marker, (0, (6, 1, 1, 1, 1, 1)))
+
 
 SIZE_INCHES = (3.9, 3.4)
 TEXT_PT, LINE_PT = 10, 14

@@ -1,145 +1,211 @@
-"""Reads what a test run left: the ground truth, CocoMetric's mask results, the metric's pairs."""
+"""Reads the images and masks that pictures of a test need, from COCO files and a folder."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as rle_tools
+from PIL import Image, ImageOps, UnidentifiedImageError
+from pycocotools import mask as mask_utils
 
-from ..evaluation import MaskScoringPairs, pairwise_mask_iou
-from ..evaluation.input_checks import check_image_names, read_annotations
+from ..evaluation import Matches, pairwise_rle_iou
+from ..evaluation.coco_reader import compressed, read_ground_truth, read_results
 from .gallery import Gallery, MisjudgedMask, crop_window, most_overrated, most_underrated
 from .scored_image import ScoredImage
 
+JSONSource = str | os.PathLike | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
 
 def read_scored_images(
-    ann_file: str | os.PathLike,
+    annotations: JSONSource,
     image_folder: str | os.PathLike,
-    results_file: str | os.PathLike,
-    pairs_file: str | os.PathLike,
+    results: JSONSource,
+    matches: Matches | str | os.PathLike,
     *,
     min_score: float = 0.3,
     max_detections: int = 8,
 ) -> tuple[list[ScoredImage], list[str]]:
-    """The images that have a detection of class score ``min_score`` or more, and the class names.
+    """Reads the images with a detection of class score ``min_score`` or more, and class names.
 
     Args:
-        ann_file: COCO annotations.
+        annotations: COCO ground truth, a path or loaded JSON.
         image_folder: where its ``file_name`` are found.
-        results_file: ``PREFIX.segm.json`` of a ``MaskScoringMetric(outfile_prefix=PREFIX)``.
-        pairs_file: what the same metric wrote as ``pairs_file``.
+        results: ``PREFIX.segm.json`` of a ``MaskScoringMetric(outfile_prefix=PREFIX)``, or what
+            `evaluate_coco` was given.
+        matches: of the same test, with a predicted IoU, or their file.
         max_detections: of an image, those with the highest class scores.
     """
-    coco = json.loads(Path(ann_file).read_text())
-    results = json.loads(Path(results_file).read_text())
-    pairs = MaskScoringPairs.load(pairs_file)
-    if pairs.predicted_iou is None:
-        raise ValueError(f'{pairs_file} has no predicted MaskIoU: test a model with a MaskIoU head')
-    _check_same_run(results, pairs, results_file)
-    truths = defaultdict(list)
-    for annotation in coco['annotations']:
-        if not annotation.get('iscrowd', 0):
-            truths[annotation['image_id']].append(annotation)
+    matches = matches if isinstance(matches, Matches) else Matches.load(matches)
+    if 'mask_iou' not in matches.scores:
+        raise ValueError('there is no predicted IoU to draw: test a model with a MaskIoU head')
+    run = _Run(matches, annotations, image_folder, results)
+    score = matches.scores['score']
     images = []
-    for image in coco['images']:
-        chosen = np.flatnonzero((pairs.image_id == image['id']) & (pairs.box_score >= min_score))
-        chosen = chosen[np.argsort(-pairs.box_score[chosen], kind='stable')][:max_detections]
-        if len(chosen):
-            path = Path(image_folder) / image['file_name']
-            images.append(_scored_image(path, truths[image['id']], results, pairs, chosen))
-    return images, [str(name) for name in pairs.category_names]
+    for number in np.unique(matches.image[score >= min_score]):
+        chosen = np.flatnonzero((matches.image == number) & (score >= min_score))
+        chosen = chosen[np.argsort(-score[chosen], kind='stable')][:max_detections]
+        images.append(run.scored_image(int(number), chosen))
+    return images, list(matches.category_names)
 
 
 def read_gallery(
-    pairs: MaskScoringPairs,
-    ann_file: str | os.PathLike,
+    matches: Matches,
+    annotations: JSONSource,
     image_folder: str | os.PathLike,
-    results_file: str | os.PathLike,
+    results: JSONSource,
     *,
     count: int = 6,
 ) -> Gallery:
-    """The ``count`` masks that the class score overrates most, and as many that it underrates.
+    """Reads the ``count`` masks that the class score overrates most, and as many underrated ones.
 
     Args:
-        pairs: of the same test run as ``results_file``.
-        ann_file: COCO annotations.
+        matches: of the same test as ``results``.
+        annotations: COCO ground truth, a path or loaded JSON.
         image_folder: where its ``file_name`` are found.
-        results_file: ``PREFIX.segm.json`` of a ``MaskScoringMetric(outfile_prefix=PREFIX)``.
+        results: ``PREFIX.segm.json`` of a ``MaskScoringMetric(outfile_prefix=PREFIX)``, or what
+            `evaluate_coco` was given.
 
     Raises:
-        ValueError: files of different runs or data sets, or that cannot be read as what they are.
+        ValueError: files of different tests or data sets, or that cannot be read as what they are.
         FileNotFoundError: a file or an image is missing.
     """
-    coco = read_annotations(ann_file)
-    check_image_names(coco, str(ann_file))
-    results = _read_results(results_file)
-    _check_same_run(results, pairs, results_file)
-    truths = defaultdict(list)
-    for annotation in coco['annotations']:
-        if not annotation['iscrowd']:
-            truths[annotation['image_id'], annotation['category_id']].append(annotation)
-    images = {image['id']: image for image in coco['images']}
-    names = dict(zip(pairs.category_ids.tolist(), pairs.category_names.tolist()))
-
-    def case(place: int) -> MisjudgedMask:
-        image = _listed(images, pairs.image_id[place].item(), ann_file)
-        category = int(pairs.category_id[place])
-        pixels = _read_image(Path(image_folder) / image['file_name'])
-        mask = _masks([results[place]['segmentation']], *pixels.shape[:2])[0]
-        truth = _best_truth(mask, truths[image['id'], category])
-        window = crop_window(_bounds(mask | truth), mask.shape)
-        predicted = pairs.predicted_iou
-        return MisjudgedMask(
-            image=pixels[window],
-            mask=mask[window],
-            truth=truth[window],
-            image_name=Path(image['file_name']).name,
-            class_name=names[category],
-            class_score=float(pairs.box_score[place]),
-            predicted_iou=None if predicted is None else float(predicted[place]),
-            true_iou=float(pairs.true_iou[place]),
-        )
-
+    run = _Run(matches, annotations, image_folder, results)
     return Gallery(
-        overrated=tuple(case(place) for place in most_overrated(pairs, count)),
-        underrated=tuple(case(place) for place in most_underrated(pairs, count)),
+        overrated=tuple(run.misjudged(place) for place in most_overrated(matches, count)),
+        underrated=tuple(run.misjudged(place) for place in most_underrated(matches, count)),
     )
 
 
-def _read_results(path: str | os.PathLike) -> list[dict]:
-    try:
-        results = json.loads(Path(path).read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path} is no file of COCO results: {error}') from error
-    if not isinstance(results, list) or not all('segmentation' in item for item in results):
-        raise ValueError(f'{path} holds no masks: give the PREFIX.segm.json of the test run')
-    return results
+class _Run:
+    """The files of one test beside its matches."""
 
+    def __init__(
+        self,
+        matches: Matches,
+        annotations: JSONSource,
+        image_folder: str | os.PathLike,
+        results: JSONSource,
+    ) -> None:
+        ground_truth = read_ground_truth(annotations)
+        self._matches, self._folder = matches, Path(image_folder)
+        found = read_results(results, ground_truth)
+        self._results = found.dataset['annotations']
+        self._image_ids, self._category_ids = ground_truth.image_ids, ground_truth.category_ids
+        self._images = dict(zip(self._image_ids, ground_truth.dataset['images']))
+        self._gts: dict[int, list[Mapping]] = defaultdict(list)
+        for item in ground_truth.dataset['annotations']:
+            if not item.get('iscrowd', 0):
+                self._gts[item['image_id']].append(item)
+        self._check_same_test(found.scores['score'])
 
-def _listed(images: Mapping[Any, Mapping], image: Any, ann_file: Any) -> Mapping:
-    if image not in images:
-        raise ValueError(
-            f'prediction for image {image!r}, which {ann_file} does not list '
-            f'({len(images)} images): give the annotations of the data set that was predicted'
+    def _check_same_test(self, found: NDArray[np.float64]) -> None:
+        matches = self._matches
+        nameless = [i for i, image in self._images.items() if not image.get('file_name')]
+        if nameless:
+            raise ValueError(
+                f'{len(nameless)} of {len(self._images)} images have no `file_name`, the first is '
+                f'{nameless[0]!r}: give each the path of its file below the image folder'
+            )
+        # CocoMetric writes the mask score as `score`.
+        known = [matches.scores[key] for key in ('score', 'mask_score') if key in matches.scores]
+        if len(found) != len(matches) or not any(
+            np.allclose(found[matches.result_index], scores) for scores in known
+        ):
+            raise ValueError(
+                f'the results ({len(found)} masks) and the matches ({len(matches)}) are not of one '
+                'test: write both with one MaskScoringMetric(outfile_prefix=..., pairs_file=...)'
+            )
+
+    def misjudged(self, place: int) -> MisjudgedMask:
+        """One detection, cropped, with the ground truth of its class that it meets best."""
+        matches = self._matches
+        image, pixels = self._pixels(matches.image[place])
+        category = 1 + self._category_ids.index(matches.category_ids[matches.category[place]])
+        rle = self._rle(self._results[matches.result_index[place]], pixels)
+        gts = [self._rle(g, pixels) for g in self._gts[image['id']] if g['category_id'] == category]
+        mask = mask_utils.decode(rle).astype(bool)
+        gt = np.zeros_like(mask)
+        if gts:
+            best = pairwise_rle_iou([rle], gts, [0] * len(gts)).argmax()
+            gt = mask_utils.decode(gts[int(best)]).astype(bool)
+        window = crop_window(_bounds(mask | gt), mask.shape)
+        predicted = matches.scores.get('mask_iou')
+        return MisjudgedMask(
+            image=pixels[window],
+            mask=mask[window],
+            gt_mask=gt[window],
+            image_name=Path(image['file_name']).name,
+            class_name=matches.category_names[matches.category[place]],
+            class_score=float(matches.scores['score'][place]),
+            predicted_iou=None if predicted is None else float(predicted[place]),
+            true_iou=float(matches.true_iou[place]),
         )
-    return images[image]
+
+    def scored_image(self, number: int, chosen: NDArray[np.int64]) -> ScoredImage:
+        """An image with its detections ``chosen`` (n,)."""
+        matches = self._matches
+        image, pixels = self._pixels(number)
+        gts = self._gts[image['id']]
+        places = {identity: place for place, identity in enumerate(matches.category_ids)}
+        return ScoredImage(
+            image=pixels,
+            masks=self._masks([self._results[i] for i in matches.result_index[chosen]], pixels),
+            labels=matches.category[chosen],
+            scores=matches.scores['score'][chosen],
+            mask_ious=matches.scores['mask_iou'][chosen],
+            true_ious=matches.true_iou[chosen],
+            gt_masks=self._masks(gts, pixels),
+            gt_labels=np.array(
+                [places[self._category_ids[gt['category_id'] - 1]] for gt in gts], dtype=np.int64
+            ),
+        )
+
+    def _pixels(self, number: int) -> tuple[Mapping[str, Any], NDArray[np.uint8]]:
+        """An image's entry in the annotations, and its pixels (H, W, 3)."""
+        identity = self._matches.image_ids[number]
+        if identity not in self._images:
+            raise ValueError(
+                f'prediction for image {identity!r}, which the annotations do not list '
+                f'({len(self._images)} images): give those of the data set that was predicted'
+            )
+        image = self._images[identity]
+        return image, read_image(self._folder / image['file_name'])
+
+    def _rle(self, item: Mapping[str, Any], pixels: NDArray) -> Mapping[str, Any]:
+        rle = compressed(item['segmentation'], pixels.shape[:2])
+        if tuple(rle['size']) != pixels.shape[:2]:
+            identity = self._image_ids[item['image_id'] - 1]
+            raise ValueError(
+                f'image {identity!r}: a mask is {tuple(rle["size"])} pixels (height, width),'
+                f' the image file {pixels.shape[:2]}; is it another image, or one that its '
+                'EXIF tag turns?'
+            )
+        return rle
+
+    def _masks(self, items: Sequence[Mapping[str, Any]], pixels: NDArray) -> NDArray[np.bool_]:
+        masks = np.zeros((len(items), *pixels.shape[:2]), dtype=bool)
+        for mask, item in zip(masks, items):
+            mask[:] = mask_utils.decode(self._rle(item, pixels))
+        return masks
 
 
-def _best_truth(mask: NDArray[np.bool_], truths: Sequence[Mapping]) -> NDArray[np.bool_]:
-    """The ground truth (H, W) that a mask (H, W) meets best; empty where there is none."""
-    if not truths:
-        return np.zeros_like(mask)
-    masks = _masks([truth['segmentation'] for truth in truths], *mask.shape)
-    encoded = [rle_tools.encode(np.asfortranarray(m.astype(np.uint8))) for m in (mask, *masks)]
-    return masks[int(pairwise_mask_iou(encoded[:1], encoded[1:], [0] * len(masks)).argmax())]
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB, turned as its EXIF tag says."""
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith('I'):  # 16 bits, which PIL would cut off at 255
+                values = np.asarray(image, dtype=float)
+                image = Image.fromarray((values * (255 / max(values.max(), 1))).astype(np.uint8))
+            return np.array(ImageOps.exif_transpose(image).convert('RGB'))
+    except (FileNotFoundError, UnidentifiedImageError, OSError) as error:
+        raise FileNotFoundError(
+            f'{path} is no readable image: give the folder of the test images'
+        ) from error
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -148,61 +214,3 @@ def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     if not len(rows):
         return 0, 0, mask.shape[1], mask.shape[0]
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _check_same_run(results: Sequence[Mapping], pairs: MaskScoringPairs, results_file: Any) -> None:
-    scores = np.array([result['score'] for result in results])
-    if len(scores) != len(pairs) or not np.allclose(scores, pairs.mask_score):
-        raise ValueError(
-            f'{results_file} ({len(scores)} masks) and the pairs ({len(pairs)}) are not of one '
-            'test run: write both with one MaskScoringMetric(outfile_prefix=..., pairs_file=...)'
-        )
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB."""
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if bgr is None:
-        raise FileNotFoundError(f'{path} is no readable image: give the folder of the test images')
-    return np.ascontiguousarray(bgr[..., ::-1])
-
-
-def _scored_image(
-    path: Path,
-    truths: Sequence[Mapping],
-    results: Sequence[Mapping],
-    pairs: MaskScoringPairs,
-    chosen: NDArray[np.int64],
-) -> ScoredImage:
-    pixels = _read_image(path)
-    size = pixels.shape[:2]
-    return ScoredImage(
-        image=pixels,
-        masks=_masks([results[i]['segmentation'] for i in chosen], *size),
-        labels=_labels(pairs.category_id[chosen], pairs.category_ids),
-        scores=pairs.box_score[chosen],
-        mask_ious=pairs.predicted_iou[chosen],
-        true_ious=pairs.true_iou[chosen],
-        truth_masks=_masks([truth['segmentation'] for truth in truths], *size),
-        truth_labels=_labels([truth['category_id'] for truth in truths], pairs.category_ids),
-    )
-
-
-def _labels(category_ids: Any, all_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Place of each category among all of them."""
-    places = {int(category): place for place, category in enumerate(all_ids)}
-    return np.array([places[int(category)] for category in category_ids], dtype=np.int64)
-
-
-def _masks(segmentations: Sequence[Any], height: int, width: int) -> NDArray[np.bool_]:
-    """(n, H, W) of COCO segmentations: polygons, compressed or uncompressed RLE."""
-    masks = np.zeros((len(segmentations), height, width), dtype=bool)
-    for mask, segmentation in zip(masks, segmentations):
-        if isinstance(segmentation, list):
-            rle = rle_tools.merge(rle_tools.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation['counts'], list):
-            rle = rle_tools.frPyObjects(segmentation, height, width)
-        else:
-            rle = segmentation
-        mask[:] = rle_tools.decode(rle)
-    return masks

@@ -183,7 +183,7 @@ def _threshold_ticks(ax: Axes, curves: Sequence[APCurve]) -> None:
 
 
 def draw_scope_means(
-    ax: Axes, scopes: Sequence[ScopeFigures], score_style: Style = STYLES['cls']
+    ax: Axes, scopes: Sequence[ScopeFigures], score_style: Style = STYLES['score']
 ) -> list[Artist]:
     """One line a scope: mean true IoU as a bar, mean class score and mean predicted IoU beside it.
 
@@ -196,9 +196,9 @@ def draw_scope_means(
     ax.grid(visible=False, axis='y')
     places = np.arange(len(scopes))
     true = np.array([scope.mean_true_iou for scope in scopes])
-    means = {score_style: [scope.mean_cls_score for scope in scopes]}
-    if all(scope.mean_mask_iou is not None for scope in scopes):
-        means[STYLES['iou']] = [scope.mean_mask_iou for scope in scopes]
+    means = {score_style: [scope.quality['score'].mean for scope in scopes]}
+    if all('mask_iou' in scope.quality for scope in scopes):
+        means[STYLES['mask_iou']] = [scope.quality['mask_iou'].mean for scope in scopes]
     bars = dict(marker='|', markersize=17, markeredgewidth=3, color=INK)
     artists = ax.plot(true, places, linestyle='none', **bars)
     for style, values in means.items():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PER_DETECTION = ('masks', 'labels', 'scores', 'mask_ious', 'true_ious')
-_PER_TRUTH = ('truth_masks', 'truth_labels')
+_PER_GT = ('gt_masks', 'gt_labels')
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class ScoredImage:
     scores: NDArray[np.float64]  # (N,) class score
     mask_ious: NDArray[np.float64]  # (N,) predicted MaskIoU
     true_ious: NDArray[np.float64]  # (N,) largest mask IoU with a ground truth of the class
-    truth_masks: NDArray[np.bool_]  # (G, H, W)
-    truth_labels: NDArray[np.int64]  # (G,)
+    gt_masks: NDArray[np.bool_]  # (G, H, W)
+    gt_labels: NDArray[np.int64]  # (G,)
 
     def __post_init__(self) -> None:
-        for names in (_PER_DETECTION, _PER_TRUTH):
+        for names in (_PER_DETECTION, _PER_GT):
             lengths = {name: len(getattr(self, name)) for name in names}
             if len(set(lengths.values())) > 1:
                 raise ValueError(f'{lengths}: all of these must have the same length')
-        for name in ('masks', 'truth_masks'):
+        for name in ('masks', 'gt_masks'):
             masks, size = getattr(self, name), self.image.shape[:2]
             if len(masks) and masks.shape[1:] != size:
                 raise ValueError(

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings('ignore:__array_wrap__ must accept:DeprecationWarning'),
 ]
 
-OVERRIDDEN = [name for name, value in vars(MaskScoringInferencer).items() if callable(value)]
+OVERRIDDEN = ['forward', 'pred2dict', '_init_visualizer']
 
 
 def make(models_folder, name='scored', cls=MaskScoringInferencer, **kwargs):
@@ -139,6 +139,20 @@ def test_arrays_and_samples(inferencer, images, tmp_path):
     assert all('mask_ious' in json.loads((tmp_path / 'preds' / n).read_text()) for n in names)
     (sample,) = inferencer(array, return_datasamples=True)['predictions']
     assert len(sample.pred_instances.mask_scores) == 20
+
+
+def test_images_of_one_stem_have_a_file_each(inferencer, images, tmp_path):
+    image = cv2.imread(f'{images}/0.jpg')
+    folders = [tmp_path / name for name in ('first', 'second')]
+    for folder in folders:
+        folder.mkdir()
+        for name in ('c.jpg', 'c.png'):
+            cv2.imwrite(str(folder / name), image)
+    files = [str(path) for folder in folders for path in sorted(folder.iterdir())]
+    for _ in range(2):  # a second call writes the same files
+        inferencer(files, out_dir=str(tmp_path / 'out'), no_save_pred=False)
+    names = {path.name for path in (tmp_path / 'out' / 'preds').iterdir()}
+    assert names == {'c.json', 'c.png.json', 'c.jpg.json', 'c.png.2.json'}
 
 
 def test_a_plain_mask_rcnn_gives_what_mmdets_gives(models_folder, images, tmp_path):

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msrcnn_plugin.evaluation import bootstrap_gain
-from msrcnn_plugin.evaluation.bootstrap import _image_numbers, _WeightedAP
+from msrcnn_plugin.evaluation.rankings import Ranking
 
 from .coco_sets import (
     annotation,
     data_set,
     evaluated,
-    pairs_of,
+    matches_of,
     random_set,
     rectangle,
     two_masks_one_object,
@@ -50,12 +50,9 @@ def test_a_weighted_image_counts_as_its_copies_do_in_coco(seed, weights):
     data, results = random_set(seed, images=4)
     # No two scores are equal: among equals COCO goes by the order of the images.
     scores = np.random.default_rng(seed).permutation(len(results)) + 1.0
-    pairs = pairs_of(data, results)
-    detections, truths = _image_numbers(pairs)
-    drawn = np.unique([*pairs.image_id, *pairs.basis.truth_image]).astype(int)
-    ap = _WeightedAP.of(pairs, scores, detections, truths).ap(
-        np.array([weights[image - 1] for image in drawn], dtype=float)
-    )
+    matches = matches_of(data, results)
+    ranking = Ranking(matches, scores[matches.result_index], areas=1, max_dets=[100])
+    ap = ranking.ap(np.array(weights, dtype=float)).ap()
     times = {image: weights[image - 1] for image in range(1, 5)}
     expected = evaluated(*repeated(data, results, scores, times)).stats[0]
     assert ap == pytest.approx(expected, abs=1e-9) or (math.isnan(ap) and expected == -1)
@@ -83,14 +80,14 @@ def test_images_that_disagree_widen_the_interval():
 def test_the_same_ranking_gains_nothing():
     data, results = random_set(3, images=4)
     scores = np.linspace(0, 1, len(results))
-    found = bootstrap_gain(pairs_of(data, results), scores, scores, resamples=10)
+    found = bootstrap_gain(matches_of(data, results), scores, scores, resamples=10)
     assert (found.gain, found.low, found.high) == (0, 0, 0)
 
 
 def test_a_seed_gives_the_same_interval_and_a_wider_level_a_wider_one():
     data, results = random_set(1, images=6, truths=6, detections=30)
     scores, baseline = np.random.default_rng(0).random((2, len(results)))
-    pairs = pairs_of(data, results)
+    pairs = matches_of(data, results)
     first, again = (bootstrap_gain(pairs, scores, baseline, resamples=50) for _ in range(2))
     assert first == again
     assert first.gain == pytest.approx(pairs.rank(scores).ap() - pairs.rank(baseline).ap())
@@ -101,13 +98,13 @@ def test_a_seed_gives_the_same_interval_and_a_wider_level_a_wider_one():
 def test_without_objects_or_without_anything_it_is_undefined():
     for data, results in (random_set(7, images=2, truths=0), (data_set(), [])):
         scores = np.zeros(len(results))
-        found = bootstrap_gain(pairs_of(data, results), scores, scores, resamples=5)
+        found = bootstrap_gain(matches_of(data, results), scores, scores, resamples=5)
         assert all(math.isnan(value) for value in (found.gain, found.low, found.high))
 
 
 def test_no_detections_gain_nothing():
     data, _ = random_set(6, images=2, truths=4)
-    found = bootstrap_gain(pairs_of(data, []), [], [], resamples=5)
+    found = bootstrap_gain(matches_of(data, []), [], [], resamples=5)
     assert (found.gain, found.low, found.high) == (0, 0, 0)
 
 
@@ -115,14 +112,13 @@ def test_a_crowd_is_no_object_to_be_found():
     data = data_set([1], [(1, 1, rectangle(0, 0, 40, 40))])
     data['annotations'].append(annotation(2, 1, 1, rectangle(60, 60, 40, 40), crowd=1))
     results = [dict(image_id=1, category_id=1, segmentation=rectangle(0, 0, 40, 40), score=0.5)]
-    pairs = pairs_of(data, results)
-    ap = _WeightedAP.of(pairs, np.ones(1), *_image_numbers(pairs)).ap(np.ones(1))
+    ap = Ranking(matches_of(data, results), np.ones(1)).ap(np.ones(1)).ap()
     assert ap == pytest.approx(1)
 
 
 def test_pairs_of_an_older_file_say_what_to_do():
     pairs = two_masks_one_object()
-    old = dataclasses.replace(pairs, basis=dataclasses.replace(pairs.basis, truth_image=None))
+    old = dataclasses.replace(pairs, gt_image=np.full(1, -1))
     with pytest.raises(ValueError, match='test the model again'):
         bootstrap_gain(old, [1, 2], [2, 1])
 

@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize('name', ['assignment', 'calibration', 'matching', 'rankings'])
+@pytest.mark.parametrize('name', ['assignment', 'coco', 'rankings', 'reliability'])
 def test_examples(name):
     module = importlib.import_module(f'msrcnn_plugin.evaluation.{name}')
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)

@@ -9,22 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
-from msrcnn_plugin.evaluation.rankings import precision_at_recall, rank_masks
+from msrcnn_plugin.evaluation.rankings import precision_at_recall
 from msrcnn_plugin.evaluation.shared_iou_eval import SharedIoUEval
 
 from ..coco_folder import find_coco_tiny
-from .coco_sets import api, data_set, evaluated, random_set, rectangle
+from .coco_sets import api, data_set, evaluated, matches_of, random_set, rectangle
 
 
 def check_against_coco(data, results, scores, max_dets=(100, 300, 1000)):
-    """Under ``scores`` the shared overlaps give what pycocotools gives when it starts anew."""
-    shared = evaluated(data, results, max_dets=max_dets, evaluator=SharedIoUEval)
-    overlaps = shared.overlaps
-    ranked = rank_masks(overlaps, scores[overlaps.detection_id - 1], shared.params)
+    """Under ``scores`` the matches give what pycocotools gives when it starts again."""
     expected = evaluated(data, results, scores, max_dets)
-    np.testing.assert_allclose(ranked.precision, expected.eval['precision'], rtol=0, atol=1e-9)
-    stats = np.where(expected.stats[:6] < 0, np.nan, expected.stats[:6])
-    np.testing.assert_allclose(list(ranked.figures().values()), stats, rtol=0, atol=1e-9)
+    stats = np.where(expected.stats < 0, np.nan, expected.stats)
+    for matches in (
+        matches_of(data, results, max_dets),
+        evaluated(data, results, max_dets=max_dets, evaluator=SharedIoUEval).matches,
+    ):
+        ranked = matches.rank(scores[matches.result_index])
+        for name in ('precision', 'recall'):
+            np.testing.assert_allclose(
+                getattr(ranked, name), expected.eval[name], rtol=0, atol=1e-9
+            )
+        figures = [*ranked.figures().values(), *ranked.recalls().values()]
+        np.testing.assert_allclose(figures, stats, rtol=0, atol=1e-9)
     return ranked
 
 
@@ -47,11 +53,20 @@ def test_equals_coco(seed, images, truths, detections, crowd, max_dets, digits):
 @pytest.mark.parametrize('seed', range(3))
 def test_more_than_a_hundred_detections_of_a_class(seed):
     data, results = random_set(seed, images=1, truths=12, detections=200, classes=1)
-    results = (results * 200)[:200]
+    results = [dict(result) for result in (results * 200)[:200]]
     assert results
     scores = np.random.default_rng(seed).random(len(results)).round(2)
-    ranked = check_against_coco(data, results, scores)
-    assert ranked.ap(max_dets=100) != ranked.ap(max_dets=1000)
+    check_against_coco(data, results, scores)
+
+
+def test_the_hundred_and_first_detection_does_not_count():
+    mask = rectangle(0, 0, 40, 40)
+    results = [dict(image_id=1, category_id=1, segmentation=rectangle(60, 60, 9, 9), score=0.5)]
+    results = [dict(result) for result in results * 100]
+    results.append(dict(image_id=1, category_id=1, segmentation=mask, score=0.5))
+    ranked = check_against_coco(data_set([1], [(1, 1, mask)]), results, np.linspace(1, 0, 101))
+    assert ranked.ap(max_dets=100) == 0
+    assert ranked.ap(max_dets=1000) == pytest.approx(1 / 101)
 
 
 def test_all_scores_equal():
@@ -118,7 +133,9 @@ def test_figures_of_one_category():
 
 def test_precision_without_detections_is_zero():
     nothing = np.zeros((2, 0), dtype=bool)
-    assert precision_at_recall(nothing, nothing, 3, np.array([0.0, 1.0])).tolist() == [[0, 0]] * 2
+    precision, recall = precision_at_recall(nothing, nothing, 3, np.array([0.0, 1.0]))
+    assert precision.tolist() == [[0, 0]] * 2
+    assert recall.tolist() == [0, 0]
 
 
 def test_real_annotations():

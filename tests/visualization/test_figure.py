@@ -31,8 +31,8 @@ def scored_image(count=3):
         scores=np.array([0.9, 0.8, 0.5])[:count],
         mask_ious=np.array([0.5, 0.75, 0.8])[:count],
         true_ious=np.array([0.4, 0.9, 0.7])[:count],
-        truth_masks=masks[:2],
-        truth_labels=np.array([0, 1]),
+        gt_masks=masks[:2],
+        gt_labels=np.array([0, 1]),
     )
 
 

@@ -1,12 +1,10 @@
 """Which masks the class score misjudges, by hand, and a picture of one."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from msrcnn_plugin.evaluation import MaskScoringPairs, RankingBasis
+from msrcnn_plugin.evaluation import Matches
 from msrcnn_plugin.visualization import (
     MisjudgedMask,
     draw_misjudged,
@@ -16,77 +14,56 @@ from msrcnn_plugin.visualization import (
 from msrcnn_plugin.visualization.gallery import crop_window, is_first_of_its_object
 
 
-def pairs_of(scores, true_ious, images=None):
+def matches_of(scores, true_ious, images=None, pairs=(), crowd=(False, False, False)):
+    """Detections by class score and true IoU; ``pairs`` of (detection, object, IoU)."""
     count = len(scores)
-    return MaskScoringPairs(
-        image_id=np.arange(count) if images is None else np.array(images),
-        category_id=np.ones(count, dtype=np.int64),
-        box_score=np.array(scores, dtype=float),
-        mask_score=np.array(scores, dtype=float),
-        predicted_iou=None,
-        true_iou=np.array(true_ious, dtype=float),
-        area=np.ones(count),
-        box=np.zeros((count, 4)),
-        category_ids=np.array([1]),
-        category_names=np.array(['cat']),
-    )
-
-
-def with_basis(pairs, place, detections, truths, ious, crowd=(False, False, False)):
-    """The pairs of detections, in COCO's order, and objects; only they matter here."""
-    basis = RankingBasis(
-        place=np.array(place, dtype=np.int64),
-        group=np.zeros(len(pairs), dtype=np.int64),
-        truth_area=np.ones(3),
-        truth_category=np.zeros(3, dtype=np.int64),
-        truth_crowd=np.array(crowd),
-        truth_id_is_zero=np.zeros(3, dtype=bool),
-        pair_detection=np.array(detections, dtype=np.int64),
-        pair_truth=np.array(truths, dtype=np.int64),
-        pair_iou=np.array(ious),
-        iou_thresholds=np.array([0.5]),
-        recall_thresholds=np.array([0.0]),
-        size_names=np.array(['all']),
-        size_ranges=np.array([[0, 1e10]]),
-        max_dets=np.array([100]),
-    )
-    return dataclasses.replace(pairs, basis=basis)
+    detection, gt, iou = np.array(pairs, dtype=float).reshape(-1, 3).T
+    return Matches(
+        image_ids=tuple(range(10)), category_ids=(1,), category_names=('cat',),
+        image=np.arange(count) if images is None else np.array(images),
+        category=np.zeros(count, int), scores={'score': np.array(scores, float)},
+        true_iou=np.array(true_ious, float), best_gt=np.zeros(count, int),
+        area=np.ones(count), box=np.zeros((count, 4)), result_index=np.arange(count),
+        gt_image=np.zeros(3, int), gt_category=np.zeros(3, int), gt_area=np.ones(3),
+        gt_crowd=np.array(crowd), gt_id_is_zero=np.zeros(3, bool),
+        pair_detection=detection.astype(int), pair_gt=gt.astype(int), pair_iou=iou,
+    )  # fmt: skip
 
 
 def test_overrated_are_poor_masks_and_no_false_alarms():
-    pairs = pairs_of([0.9, 0.9, 0.9, 0.3], [0.0, 0.2, 0.5, 0.8])
+    pairs = matches_of([0.9, 0.9, 0.9, 0.3], [0.0, 0.2, 0.5, 0.8])
     assert most_overrated(pairs, 5).tolist() == [1, 2]
 
 
 def test_underrated_are_good_masks_of_low_score():
-    pairs = pairs_of([0.9, 0.1, 0.2], [0.8, 0.7, 0.9])
+    pairs = matches_of([0.9, 0.1, 0.2], [0.8, 0.7, 0.9])
     assert most_underrated(pairs, 5).tolist() == [2, 1]
 
 
 def test_at_most_two_of_an_image_and_the_number_asked_for():
-    pairs = pairs_of([0.9] * 4, [0.2, 0.3, 0.4, 0.5], images=[7, 7, 7, 8])
+    pairs = matches_of([0.9] * 4, [0.2, 0.3, 0.4, 0.5], images=[7, 7, 7, 8])
     assert most_overrated(pairs, 5).tolist() == [0, 1, 3]
     assert most_overrated(pairs, 1).tolist() == [0]
     assert most_overrated(pairs, 0).tolist() == []
 
 
 def test_a_second_mask_of_an_object_is_rightly_low():
-    pairs = pairs_of([0.9, 0.1, 0.2], [0.8, 0.7, 0.6])
-    # COCO's order is 1, 0, 2: the first two meet object 0; the third object 1, and object 0 less.
-    pairs = with_basis(pairs, [1, 0, 2], [0, 1, 2, 2], [0, 0, 1, 0], [0.7, 0.8, 0.6, 0.55])
-    assert is_first_of_its_object(pairs).tolist() == [True, False, True]
-    assert most_underrated(pairs, 5).tolist() == [2]
+    # The first two meet object 0; the third object 1, and object 0 less.
+    pairs = [(1, 0, 0.7), (0, 0, 0.8), (2, 1, 0.6), (2, 0, 0.55)]
+    matches = matches_of([0.9, 0.1, 0.2], [0.8, 0.7, 0.6], pairs=pairs)
+    assert is_first_of_its_object(matches).tolist() == [True, False, True]
+    assert most_underrated(matches, 5).tolist() == [2]
 
 
 def test_a_crowd_is_no_object_that_is_found_once():
-    pairs = pairs_of([0.9, 0.1], [0.8, 0.7])
-    both = with_basis(pairs, [0, 1], [0, 1], [0, 0], [0.7, 0.8], crowd=[True, False, False])
+    pairs = [(0, 0, 0.7), (1, 0, 0.8)]
+    both = matches_of([0.9, 0.1], [0.8, 0.7], pairs=pairs, crowd=[True, False, False])
     assert is_first_of_its_object(both).all()
 
 
 def test_no_detections():
-    assert most_overrated(pairs_of([], []), 3).tolist() == []
-    assert most_underrated(with_basis(pairs_of([], []), [], [], [], []), 3).tolist() == []
+    assert most_overrated(matches_of([], []), 3).tolist() == []
+    assert most_underrated(matches_of([], []), 3).tolist() == []
 
 
 @pytest.mark.parametrize(

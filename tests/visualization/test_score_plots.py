@@ -16,7 +16,7 @@ from msrcnn_plugin.visualization import (
 from msrcnn_plugin.visualization.palette import DARK, STYLES, coloured_key, freest_corner, written
 from msrcnn_plugin.visualization.score_plots import FAINTEST
 
-from ..evaluation.test_result import result_of
+from ..evaluation.test_result import IOUS, result_of
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
@@ -36,7 +36,7 @@ def curve(name, ap):
 
 def test_density_is_opaque_where_most_are_and_clear_where_none_is(ax):
     density = joint_density([0.1, 0.1, 0.9], [0.1, 0.1, 0.6], bins=2)
-    cells, means = draw_density(ax, density, STYLES['cls'])
+    cells, means = draw_density(ax, density, STYLES['score'])
     opacity = cells.get_array()[..., 3]
     assert opacity[0, 0] == pytest.approx(1)  # row: estimate, column: true IoU
     assert FAINTEST < opacity[1, 1] < 1
@@ -46,14 +46,14 @@ def test_density_is_opaque_where_most_are_and_clear_where_none_is(ax):
 
 
 def test_density_of_nothing(ax):
-    cells, _ = draw_density(ax, joint_density([], [], bins=2), STYLES['cls'])
+    cells, _ = draw_density(ax, joint_density([], [], bins=2), STYLES['score'])
     assert not cells.get_array()[..., 3].any()
     assert '0 detections, correlation –' in texts(ax)
 
 
 def test_reliability_shows_filled_bins_and_the_error(ax):
     reliability = reliability_curve([0.15, 0.15, 0.95], [0.4, 0.6, 0.9])
-    (dots,) = draw_reliability(ax, {STYLES['iou']: reliability})
+    (dots,) = draw_reliability(ax, {STYLES['mask_iou']: reliability})
     np.testing.assert_allclose(dots.get_offsets(), [[0.15, 0.5], [0.95, 0.9]])
     assert dots.get_sizes()[0] == pytest.approx(2 * dots.get_sizes()[1])
     assert texts(ax) == ['predicted IoU: ECE 0.25']
@@ -61,14 +61,14 @@ def test_reliability_shows_filled_bins_and_the_error(ax):
 
 def test_ap_is_drawn_in_percent_beside_its_mean(ax):
     ap = np.linspace(0.8, 0, 10)
-    (line,) = draw_ap_by_iou(ax, [curve('mask', ap)])
+    (line,) = draw_ap_by_iou(ax, [curve('mask_score', ap)])
     np.testing.assert_allclose(line.get_ydata(), 100 * ap)
     assert texts(ax) == ['mask score  40.0']
     assert ax.texts[0].xy[0] == 1
 
 
 def test_the_key_makes_room_for_curves_that_stay_high(ax):
-    draw_ap_by_iou(ax, [curve('mask', np.full(10, 0.97))])
+    draw_ap_by_iou(ax, [curve('mask_score', np.full(10, 0.97))])
     assert ax.texts[0].xy[1] < 0.1
 
 
@@ -88,7 +88,7 @@ def test_a_key_of_an_empty_plot(ax):
 
 
 def test_gain_is_the_difference_in_points(ax):
-    reference, better = curve('cls', np.full(10, 0.4)), curve('mask', np.full(10, 0.41))
+    reference, better = curve('score', np.full(10, 0.4)), curve('mask_score', np.full(10, 0.41))
     zero, line = draw_ap_gain(ax, [better], reference)
     assert not zero.get_ydata().any()
     assert texts(ax) == ['mask score']
@@ -96,8 +96,10 @@ def test_gain_is_the_difference_in_points(ax):
 
 
 def test_the_names_of_gains_stand_above_the_curves(ax):
-    reference = curve('cls', np.zeros(10))
-    better = [curve(name, np.full(10, level)) for name, level in (('mask', 0.3), ('oracle', 0.4))]
+    reference = curve('score', np.zeros(10))
+    better = [
+        curve(name, np.full(10, level)) for name, level in (('mask_score', 0.3), ('oracle', 0.4))
+    ]
     lines = draw_ap_gain(ax, better, reference)
     ax.figure.canvas.draw()
     highest = max(ax.transData.transform(line.get_xydata())[:, 1].max() for line in lines)
@@ -105,17 +107,17 @@ def test_the_names_of_gains_stand_above_the_curves(ax):
 
 
 def test_a_single_threshold_is_drawn(ax):
-    one = APCurve(STYLES['cls'], np.array([0.5]), np.array([0.4]), 0.4)
+    one = APCurve(STYLES['score'], np.array([0.5]), np.array([0.4]), 0.4)
     (line,) = draw_ap_by_iou(ax, [one])
     assert len(line.get_xdata()) == 1
 
 
 @pytest.mark.parametrize(('predicts_iou', 'kinds'), [(True, 3), (False, 2)])
 def test_means_of_each_scope(ax, predicts_iou, kinds):
-    scopes = result_of(predicts_iou).by_class()
+    scopes = result_of(**(IOUS if predicts_iou else {})).by_class()
     artists = draw_scope_means(ax, scopes)
     assert len(artists) == kinds
-    assert artists[0].get_xdata().tolist() == [0.5, 0.8]
+    assert artists[0].get_xdata() == pytest.approx([0.55, 0.8])
     assert artists[1].get_xdata().tolist() == [0.5, 0.9]
     assert [label.get_text() for label in ax.get_yticklabels()] == ['cat (2)', 'dog (1)']
 

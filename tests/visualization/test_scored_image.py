@@ -17,8 +17,8 @@ def scored(scores, mask_ious, size=(6, 8)):
         scores=np.array(scores, float),
         mask_ious=np.array(mask_ious, float),
         true_ious=np.zeros(count),
-        truth_masks=np.zeros((0, *size), bool),
-        truth_labels=np.zeros(0, int),
+        gt_masks=np.zeros((0, *size), bool),
+        gt_labels=np.zeros(0, int),
     )
 
 

@@ -5,8 +5,13 @@ it on disk. `Table`, `Cell` and `number` make further tables for it;
 `overview_figure` and `markdown` give its gist to a document.
 """
 
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
 from .figures import box_ap, figures_of
-from .lead import lead, scoring_sentence
+from .headline import headline, scoring_sentence
 from .overview import markdown, overview_figure
 from .page import render_report, write_report
 from .reported_model import MASK_SCORE, ReportedModel
@@ -20,7 +25,7 @@ __all__ = [
     'ap_table',
     'box_ap',
     'figures_of',
-    'lead',
+    'headline',
     'markdown',
     'number',
     'overview_figure',
@@ -28,3 +33,10 @@ __all__ = [
     'scoring_sentence',
     'write_report',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'lead':
+        warnings.warn('`lead` is now `headline`', DeprecationWarning, stacklevel=2)
+        return headline
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...evaluation.rankings import FIGURE_SUFFIXES
-from .lead import lead, scoring_sentence
+from .headline import headline, scoring_sentence
 from .reported_model import ReportedModel
 
 
 def figures_of(models: Sequence[ReportedModel]) -> dict[str, Any]:
     """Fit for JSON: the page's sentence, and for each model, by its name, all that it shows."""
-    return {'lead': lead(models), 'models': {model.name: _figures(model) for model in models}}
+    return {
+        'headline': headline(models),
+        'models': {model.name: _figures(model) for model in models},
+    }
 
 
 def box_ap(figures: Mapping[str, float]) -> dict[str, float]:

@@ -18,20 +18,19 @@ def overview_figure(model: ReportedModel) -> Figure:
 
     The panel after scoring is left out where there is no mask score. The ground is white.
     """
-    pairs = model.result.pairs
-    scores = {'cls': pairs.box_score}
-    if model.has_mask_score:
-        scores['mask'] = pairs.mask_score
+    matches = model.matches
+    names = ['score', 'mask_score'] if model.has_mask_score else ['score']
+    scores = {name: matches.scores[name] for name in names}
     count = len(scores) + 1
     figure = Figure(figsize=(count * SIZE_INCHES[0], SIZE_INCHES[1] + 0.3), layout='constrained')
     figure.get_layout_engine().set(wspace=0.06, w_pad=0.1)
     *panels, last = figure.subplots(1, count, squeeze=False)[0]
     for ax, (name, values) in zip(panels, scores.items()):
-        density = joint_density(values, pairs.true_iou, low=PAPERS_LOW)
+        density = joint_density(values, matches.true_iou, low=PAPERS_LOW)
         draw_density(ax, density, model.style(name))
         _head(ax, f'{model.ranking_name(name)} against true MaskIoU')
     curves = {name: ap_curve(model, name) for name in model.rankings}
-    draw_ap_gain(last, [c for name, c in curves.items() if name != 'cls'], curves['cls'])
+    draw_ap_gain(last, [c for name, c in curves.items() if name != 'score'], curves['score'])
     _head(last, f'mask AP, points over {model.score_name}')
     return figure
 

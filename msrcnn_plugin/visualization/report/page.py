@@ -11,13 +11,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ...files import atomic_write
-from ..gallery import PREDICTION_COLOUR, TRUTH_COLOUR, MisjudgedMask, draw_misjudged
+from ..gallery import GT_COLOUR, PREDICTION_COLOUR, MisjudgedMask, draw_misjudged
 from ..palette import DARK, grouped, written
+from .headline import headline, scoring_sentence
 from .inline_pictures import colour_variable, inline_jpeg
-from .lead import lead, scoring_sentence
 from .pictures import sections
 from .reported_model import ReportedModel
-from .tables import Table, ap_table, facts_table, scope_table
+from .tables import Table, ap_table, facts_table, headroom_table, scope_table
 
 CASE_INCHES = 2.2
 MOST_BYTES = 5e6  # what mail and code hosts still show
@@ -53,11 +53,11 @@ def render_report(
     names = [model.name for model in models]
     if not names or len(set(names)) < len(names):
         raise ValueError(f'models {names}: give at least one, each under another name')
-    own = [ap_table(models), facts_table(models)]
+    own = [ap_table(models), headroom_table(models), facts_table(models)]
     page = _template().render(
         title=title,
         # No line ends within Mask R-CNN.
-        lead=lead(models).replace('-', '\u2011'),
+        headline=headline(models).replace('-', '\u2011'),
         summaries=[_summary(model) for model in models],
         tables=[table for table in own if table is not None] + list(tables),
         sections=sections(models),
@@ -65,7 +65,7 @@ def render_report(
         scope_tables=[scope_table(model) for model in models],
         several=len(models) > 1,
         colours=[(colour_variable(light), light, dark) for light, dark in DARK.items()],
-        truth_colour=TRUTH_COLOUR,
+        gt_colour=GT_COLOUR,
         prediction_colour=PREDICTION_COLOUR,
         command=command,
     )
@@ -100,11 +100,11 @@ def _template():
 
 def _summary(model: ReportedModel) -> dict[str, str]:
     """A model's name, its sentence, and how much was evaluated."""
-    pairs, basis = model.result.pairs, model.result.pairs.basis
-    parts = [f'{grouped(len(pairs))} masks']
-    if basis is not None:
-        parts.append(f'{grouped(int((~basis.truth_crowd).sum()))} objects')
-    classes = len(pairs.category_ids)
+    matches = model.matches
+    parts = [f'{grouped(len(matches))} masks']
+    if len(matches.gt_crowd):
+        parts.append(f'{grouped(int((~matches.gt_crowd).sum()))} objects')
+    classes = len(matches.category_ids)
     parts.append(f'{classes} class{"es" * (classes != 1)}')
     return dict(name=model.name, sentence=scoring_sentence(model), size=', '.join(parts))
 

@@ -79,28 +79,25 @@ def sections(models: Sequence[ReportedModel]) -> list[Section]:
 
 
 def score_pictures(model: ReportedModel) -> list[Picture]:
-    """The paper's two: before and after scoring."""
-    pairs = model.result.pairs
-    scores = {'cls': pairs.box_score}
-    if model.has_mask_score:
-        scores['mask'] = pairs.mask_score
+    """Before and after scoring, as the paper has it, and any other score of the results."""
+    names = ['score', *(['mask_score'] if model.has_mask_score else []), *model.other_scores]
     return [
         picture
-        for name, values in scores.items()
-        for picture in _density(model, model.style(name), values, PAPERS_LOW)
+        for name in names
+        for picture in _density(model, model.style(name), model.matches.scores[name], PAPERS_LOW)
     ]
 
 
 def ap_pictures(model: ReportedModel) -> list[Picture]:
     """AP over IoU thresholds under each ranking, and its gain."""
     curves = {name: ap_curve(model, name) for name in model.rankings}
-    reference = curves['cls']
+    reference = curves['score']
     if np.isnan(reference.ap).all():
         return []
     figure, ax = _figure()
     draw_ap_by_iou(ax, list(curves.values()))
     gain, gain_ax = _figure()
-    draw_ap_gain(gain_ax, [c for name, c in curves.items() if name != 'cls'], reference)
+    draw_ap_gain(gain_ax, [c for name, c in curves.items() if name != 'score'], reference)
     return [
         _picture(model, 'Mask AP by IoU threshold', figure),
         _picture(model, f'AP points over {model.score_name}', gain),
@@ -127,24 +124,22 @@ def compared_ap(models: Sequence[ReportedModel]) -> list[Picture]:
 
 def calibration_pictures(model: ReportedModel) -> list[Picture]:
     """Reliability of class score and predicted IoU; predicted against true IoU."""
-    pairs = model.result.pairs
-    estimates = {
-        model.style('cls'): pairs.box_score,
-        UNCALIBRATED: pairs.uncalibrated_iou,
-        model.style('iou'): pairs.predicted_iou,
-    }
+    scores, true_iou = model.matches.scores, model.matches.true_iou
+    styles = {'score': model.style('score'), 'uncalibrated_mask_iou': UNCALIBRATED,
+              'mask_iou': model.style('mask_iou')}  # fmt: skip
+    styles.update({name: model.style(name) for name in model.other_scores})
     curves: dict[Style, ReliabilityCurve] = {
-        style: reliability_curve(values, pairs.true_iou)
-        for style, values in estimates.items()
-        if values is not None and len(values) and 0 <= values.min() <= values.max() <= 1
+        style: reliability_curve(scores[name], true_iou)
+        for name, style in styles.items()
+        if name in scores and len(true_iou) and 0 <= scores[name].min() <= scores[name].max() <= 1
     }
     if not curves:
         return []
     figure, ax = _figure()
     draw_reliability(ax, curves)
     pictures = [_picture(model, 'Reliability', figure)]
-    if pairs.predicted_iou is not None:
-        pictures += _density(model, STYLES['iou'], pairs.predicted_iou, 0.0)
+    if model.predicts_iou:
+        pictures += _density(model, STYLES['mask_iou'], scores['mask_iou'], 0.0)
     return pictures
 
 
@@ -154,7 +149,7 @@ def scope_pictures(model: ReportedModel) -> list[Picture]:
     sizes = [scope for scope in result.by_size() if scope.detections]
     classes = [scope for scope in result.by_class() if scope.detections]
     parts = [('By object size', sizes)]
-    if len(result.pairs.category_ids) > 1:
+    if len(model.matches.category_ids) > 1:
         shown = sorted(classes, key=lambda scope: -scope.detections)[:MOST_ROWS]
         title = 'By class'
         if len(classes) > len(shown):
@@ -164,13 +159,13 @@ def scope_pictures(model: ReportedModel) -> list[Picture]:
     for title, scopes in parts:
         if scopes:
             figure, ax = _figure(height=1.3 + 0.3 * len(scopes))
-            draw_scope_means(ax, scopes, model.style('cls'))
+            draw_scope_means(ax, scopes, model.style('score'))
             pictures.append(_picture(model, title, figure))
     return pictures
 
 
 def _density(model: ReportedModel, style: Style, values: np.ndarray, low: float) -> list[Picture]:
-    density = joint_density(values, model.result.pairs.true_iou, low=low)
+    density = joint_density(values, model.matches.true_iou, low=low)
     if not density.total:
         return []
     figure, ax = _figure()

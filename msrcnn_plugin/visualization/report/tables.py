@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 
-from ...evaluation import IoUError, ScopeFigures
+from ...evaluation import ScopeFigures, ScoreQuality
 from ...evaluation.rankings import FIGURE_SUFFIXES
 from ..palette import grouped, written
-from .lead import main_ap
+from .headline import main_ap
 from .reported_model import ReportedModel
 
 AP_NAMES = ('AP', 'AP50', 'AP75', 'AP small', 'AP medium', 'AP large')
@@ -98,6 +98,29 @@ def _ap_rows(model: ReportedModel) -> list[tuple[Cell, ...]]:
     return rows
 
 
+def headroom_table(models: Sequence[ReportedModel]) -> Table | None:
+    """How far each ranking goes from the class score to either ceiling."""
+    rows = []
+    for model in models:
+        for name, shares in model.result.headroom().items():
+            if name in model.rankings:
+                ap = model.rankings[name].ap()
+                gain = 100 * (ap - model.rankings['score'].ap())
+                cells = (number(100 * share, 0) for share in shares.values())
+                row = (Cell(model.name), Cell(model.ranking_name(name)), number(gain, 2), *cells)
+                rows.append(row if len(models) > 1 else row[1:])
+    if not rows:
+        return None
+    head = ('model', 'ranked by', 'AP points gained', '% of the oracle', '% of the best possible')
+    return Table(
+        'How much of what a score could gain',
+        head if len(models) > 1 else head[1:],
+        tuple(rows),
+        'Over ranking by class score. The oracle knows the true IoU; the best possible ranking '
+        'puts the best mask of each object first and all others last.',
+    )
+
+
 def facts_table(models: Sequence[ReportedModel]) -> Table | None:
     """One line a model: its main mask AP, how well its scores know the mask, its further facts."""
     names = list(dict.fromkeys(name for model in models for name in model.facts))
@@ -117,9 +140,10 @@ def facts_table(models: Sequence[ReportedModel]) -> Table | None:
 
 
 def _quality(model: ReportedModel) -> tuple[Cell, ...]:
-    overall = model.result.overall()
-    correlation = None if overall.mask_iou is None else overall.mask_iou.pearson
-    return (number(overall.cls_score_ece, 3), number(overall.mask_iou_ece, 3), number(correlation))
+    quality = model.result.overall().quality
+    predicted = quality.get('mask_iou')
+    values = (None, None) if predicted is None else (predicted.ece, predicted.error.pearson)
+    return (number(quality['score'].ece, 3), number(values[0], 3), number(values[1]))
 
 
 def scope_table(model: ReportedModel) -> Table:
@@ -132,38 +156,36 @@ def scope_table(model: ReportedModel) -> Table:
     scopes = [result.overall(), *result.by_size(), *shown]
     aps = tuple(f'AP, {model.ranking_name(name)}' for name in model.rankings)
     head = ('', 'masks', 'detections', *aps, 'mean true IoU', f'ECE, {model.score_name}')
-    if model.predicts_iou:
-        head += ('ECE, predicted IoU', 'MAE', 'RMSE', 'Pearson', 'Spearman')
-    if result.pairs.uncalibrated_iou is not None:
+    columns = {'mask_iou': 'predicted IoU', **{name: name for name in model.other_scores}}
+    columns = {key: name for key, name in columns.items() if key in model.matches.scores}
+    for name in columns.values():
+        head += (f'ECE, {name}', 'MAE', 'RMSE', 'Pearson', 'Spearman')
+    if 'uncalibrated_mask_iou' in model.matches.scores:
         head += ('ECE, uncalibrated IoU',)
-    rows = tuple(_scope_row(scope, tuple(model.rankings)) for scope in scopes)
+    rows = tuple(_scope_row(scope, tuple(model.rankings), tuple(columns)) for scope in scopes)
     note = f'The {len(shown)} of {len(classes)} classes with most detections.'
     return Table(
         f'{model.name}: all, by size, by class', head, rows, note if shown is not classes else ''
     )
 
 
-def _scope_row(scope: ScopeFigures, rankings: tuple[str, ...]) -> tuple[Cell, ...]:
+def _scope_row(
+    scope: ScopeFigures, rankings: tuple[str, ...], estimates: tuple[str, ...]
+) -> tuple[Cell, ...]:
+    before = scope.quality.get('uncalibrated_mask_iou')
     return (
         Cell('all' if scope.scope == 'all' else f'{scope.scope}', strong=scope.scope == 'all'),
         Cell(scope.name),
         count(scope.detections),
         *(number(100 * scope.ap[name], 1) for name in rankings),
         number(scope.mean_true_iou),
-        number(scope.cls_score_ece, 3),
-        *_error_cells(scope.mask_iou, scope.mask_iou_ece),
-        *_uncalibrated_cells(scope),
+        number(scope.quality['score'].ece, 3),
+        *(cell for name in estimates for cell in _estimate_cells(scope.quality[name])),
+        *(() if before is None else (number(before.ece, 3),)),
     )
 
 
-def _uncalibrated_cells(scope: ScopeFigures) -> tuple[Cell, ...]:
-    before = scope.uncalibrated_iou_ece
-    return () if before is None else (number(before, 3),)
-
-
-def _error_cells(error: IoUError | None, ece: float | None) -> tuple[Cell, ...]:
-    if error is None:
-        return ()
-    values: Mapping[str, float] = vars(error)
-    names = ('mae', 'rmse', 'pearson', 'spearman')
-    return (number(ece, 3), *(number(values[name], 3) for name in names))
+def _estimate_cells(quality: ScoreQuality) -> tuple[Cell, ...]:
+    error = quality.error
+    values = (quality.ece, error.mae, error.rmse, error.pearson, error.spearman)
+    return tuple(number(value, 3) for value in values)

@@ -1,16 +1,19 @@
 """Reported models made without a network: a few hundred masks with known scores."""
 
 import json
+from dataclasses import replace
 
-from msrcnn_plugin.evaluation import MaskScoringMetric
+import numpy as np
+
+from msrcnn_plugin.evaluation import MaskScoringMetric, MaskScoringResult
 from msrcnn_plugin.visualization.report import ReportedModel
 
 from ...evaluation.coco_sets import fields_of, random_set, samples
-from ...evaluation.test_result import ranked, result_of
+from ...evaluation.test_result import result_of
 
 
 def evaluated_set(folder, *, images=6, detections=30, truths=6, predicts_iou=True, **options):
-    """The `MaskScoringResult` of random masks; the pairs are in ``folder/pairs.npz``."""
+    """The `MaskScoringResult` of random masks; the matches are in ``folder/pairs.npz``."""
     data, results = random_set(
         5, images=images, truths=truths, detections=detections, classes=3, crowd=0.1
     )
@@ -31,17 +34,16 @@ def evaluated(folder, data, results, fields, **options):
     return metric.result
 
 
-def with_ap(before, after, oracle, name='a model', **changes):
-    """A model whose mask AP is given for class score, mask score and oracle."""
-    rankings = dict(cls=before, mask=after, oracle=oracle, iou=before)
-    result = result_of()
-    return ReportedModel(
-        name,
-        type(result)(
-            # `ranked` gives one of two categories the value, the other 0
-            rankings={key: ranked(2 * value) for key, value in rankings.items()},
-            pairs=result.pairs,
-            size_ranges=result.size_ranges,
-        ),
-        **changes,
-    )
+def with_ap(before, after, oracle, name='a model', unique=None, **changes):
+    """A model whose mask AP is given for class score, mask score and the two ceilings."""
+    values = dict(score=before, mask_score=after, oracle=oracle, mask_iou=before)
+    values['unique'] = oracle if unique is None else unique
+    result = result_of(mask_iou=(0.4, 0.6, 1.0), mask_score=(0.2, 0.3, 0.9))
+    rankings = {
+        key: replace(
+            result.rankings[key],
+            precision=np.full_like(result.rankings[key].precision, value),
+        )
+        for key, value in values.items()
+    }
+    return ReportedModel(name, MaskScoringResult(result.matches, rankings), **changes)

@@ -14,21 +14,21 @@ from .models import evaluated_set
 
 @pytest.fixture
 def result(tmp_path):
-    pairs = evaluated_set(tmp_path).pairs
-    calibrated = replace(
-        pairs, predicted_iou=pairs.predicted_iou / 2, uncalibrated_iou=pairs.predicted_iou
-    )
-    return MaskScoringResult.from_pairs(calibrated)
+    matches = evaluated_set(tmp_path).matches
+    scores, before = matches.scores, matches.scores['mask_iou']
+    scores = {**scores, 'mask_iou': before / 2, 'uncalibrated_mask_iou': before}
+    return MaskScoringResult.from_matches(replace(matches, scores=scores))
 
 
 def test_the_page_shows_both(result):
     page = render_report([ReportedModel('a model', result)])
-    overall = result.overall()
-    assert overall.mask_iou_ece != overall.uncalibrated_iou_ece
-    assert f'uncalibrated IoU: ECE {written(overall.uncalibrated_iou_ece)}' in page
-    assert f'predicted IoU: ECE {written(overall.mask_iou_ece)}' in page
+    quality = result.overall().quality
+    after, before = quality['mask_iou'].ece, quality['uncalibrated_mask_iou'].ece
+    assert after != before
+    assert f'uncalibrated IoU: ECE {written(before)}' in page
+    assert f'predicted IoU: ECE {written(after)}' in page
     assert 'ECE, uncalibrated IoU' in page
-    assert written(overall.uncalibrated_iou_ece, 3) in page
+    assert written(before, 3) in page
 
 
 def test_an_uncalibrated_model_has_one(tmp_path):

@@ -5,10 +5,9 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
-from msrcnn_plugin.evaluation import MaskScoringResult
+from msrcnn_plugin.evaluation import MaskScoringResult, evaluate_coco
 from msrcnn_plugin.visualization.report import (
     Cell,
     ReportedModel,
@@ -135,6 +134,19 @@ def test_further_figures_and_tables(model):
         assert text in page
 
 
+def test_results_of_any_model_with_a_score_of_its_own():
+    data, results = random_set(5, images=6, truths=6, detections=30)
+    for place, result in enumerate(results):
+        result['quality <b>'] = (place % 7) / 7
+    found = evaluate_coco(data, results, ('score', 'quality <b>'))
+    page = render_report([ReportedModel('any model', found)])
+    assert not Outline(page).open
+    assert page.count('Quality &lt;b&gt; against true MaskIoU') >= 1
+    assert 'best possible ranking' in page
+    assert 'How much of what a score could gain' in page
+    assert 'ECE, quality &lt;b&gt;' in page
+
+
 def test_no_detections(tmp_path):
     data, _ = random_set(3, images=4)
     page = render_report([ReportedModel('blind', evaluated(tmp_path, data, [], fields_of([])))])
@@ -163,8 +175,8 @@ def test_a_page_is_written_whole(tmp_path):
 
 
 def test_names_with_dollar_signs_are_no_formulas(model):
-    named = replace(model.result.pairs, category_names=np.array(['$x_$', '$^$', 'c$']))
-    dollars = ReportedModel('$y_$', replace(model.result, pairs=named), score_name='$z_$ score')
+    named = replace(model.matches, category_names=('$x_$', '$^$', 'c$'))
+    dollars = ReportedModel('$y_$', replace(model.result, matches=named), score_name='$z_$ score')
     page = render_report([dollars, model])
     assert page.count('$x_$ (') == 1
     assert '>$y_$<' in page
@@ -172,14 +184,13 @@ def test_names_with_dollar_signs_are_no_formulas(model):
 
 
 def test_many_classes_fit_a_page(model):
-    pairs = model.result.pairs
-    rare = np.arange(1000, 2200)
+    matches = model.matches
     many = replace(
-        pairs,
-        category_ids=np.concatenate([rare, pairs.category_ids]),
-        category_names=np.concatenate([rare.astype(str), pairs.category_names]),
+        matches,
+        category_ids=(*matches.category_ids, *range(1000, 2200)),
+        category_names=(*matches.category_names, *map(str, range(1000, 2200))),
     )
-    result = MaskScoringResult.from_pairs(many)
+    result = MaskScoringResult.from_matches(many)
     page = render_report([ReportedModel(str(place), result) for place in range(4)])
     assert len(page.encode()) < 5e6
     assert page.count('The 200 of 1203 classes with most detections.') == 4

@@ -1,0 +1,110 @@
+"""Finds the files of a config's test set and checks them before anything is predicted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+try:
+    from ..evaluation.coco_files import read_ground_truth
+    from ..evaluation.image_files import check_images
+except ImportError:  # remove this branch once coco_files is there
+    from ..evaluation.input_checks import check_image_names, read_annotations
+
+    def read_ground_truth(path: str, *, required: Sequence[str]) -> Any:  # type: ignore[misc]
+        content = read_annotations(path)
+        if 'file_name' in required:
+            check_image_names(content, path)
+        return content
+
+    def check_images(ground_truth: Any, folder: str) -> None:  # type: ignore[misc]
+        names = [image['file_name'] for image in ground_truth['images']]
+        missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
+        if missing:
+            raise ValueError(
+                f'{len(missing)} of {len(names)} images are missing, the first is '
+                f'{os.path.join(folder, missing[0])}'
+            )
+
+
+# What mmdet reads of every entry, beside what an evaluation reads.
+READ_BY_MMDET = ('file_name', 'area', 'bbox')
+
+
+def check_test_set(cfg: Config) -> None:
+    """Checks annotations and images of the test set, and the annotations of its metric.
+
+    Data sets of another kind than COCO's and files of a remote storage are left to mmdet.
+
+    Raises:
+        ValueError: names the file and its first problems; or the images that are missing, cannot be
+            read, or have another size than the annotations say, also by their EXIF orientation.
+        FileNotFoundError: no annotation file.
+    """
+    ground_truths: dict[str, Any] = {}
+
+    def read(file: str) -> Any:
+        if file not in ground_truths:
+            ground_truths[file] = read_ground_truth(file, required=READ_BY_MMDET)
+        return ground_truths[file]
+
+    for evaluator in cfg.test_evaluator:
+        if evaluator.get('ann_file') and '://' not in evaluator['ann_file']:
+            read(evaluator['ann_file'])
+    for dataset in plain_datasets(cfg.test_dataloader.dataset):
+        file, folder = annotation_file(dataset), image_folder(dataset)
+        if file is None or '://' in file:
+            continue
+        ground_truth = read(file)
+        if folder is not None and '://' not in folder:
+            check_images(ground_truth, folder)
+
+
+def plain_datasets(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the data sets that a config's ``dataset`` wraps or concatenates, or itself."""
+    inner = dataset.get('datasets') or list(filter(None, [dataset.get('dataset')]))
+    if not inner:
+        yield dataset
+    for one in inner:
+        yield from plain_datasets(one)
+
+
+def annotation_file(dataset: Mapping[str, Any]) -> str | None:
+    """Returns the path of a plain data set's annotations, None where it names none."""
+    file = dataset.get('ann_file')
+    return os.path.join(dataset.get('data_root') or '', file) if file else None
+
+
+def image_folder(dataset: Mapping[str, Any]) -> str | None:
+    """Returns the folder of a plain data set's images, None where it names none."""
+    prefix = (dataset.get('data_prefix') or {}).get('img')
+    return None if prefix is None else os.path.join(dataset.get('data_root') or '', prefix)
+
+
+def label_categories(cfg: Config, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the COCO category (``id``, ``name``) of each label that a model predicts.
+
+    mmdet numbers the labels in the order of the annotation file, whatever the order of ``classes``
+    is. Without an annotation file of the test set, the ids are 1 to K in the order of ``classes``.
+
+    Raises:
+        ValueError: the annotation file lacks one of the classes, or has two of one name.
+    """
+    for dataset in plain_datasets(cfg.get('test_dataloader', {}).get('dataset', {})):
+        file = annotation_file(dataset)
+        if file is None or not os.path.isfile(file):
+            continue
+        categories = json.loads(Path(file).read_bytes())['categories']
+        found = [dict(id=c['id'], name=c['name']) for c in categories if c['name'] in classes]
+        if len(found) != len(classes):
+            raise ValueError(
+                f"{file} has {len(found)} categories of the model's {len(classes)} classes "
+                f'({", ".join(classes[:5])} ...): give the config that the model was trained with'
+            )
+        return found
+    return [dict(id=number, name=name) for number, name in enumerate(classes, 1)]

@@ -1,0 +1,182 @@
+"""Queues masks for human review: those with a low predicted IoU, lowest first.
+
+OUT is a COCO annotation file for annotation tools and pycocotools. Each annotation also has score,
+mask_iou and mask_score. IMAGES is an image or a folder of them; file names in OUT are relative to
+it. Category ids are those of the annotation file of the config's test set, where that is there.
+
+Exit status 1: some images cannot be read. They are named and left out; OUT holds all others.
+Finished images are kept in OUT.partial until every image is in OUT. Called again with the same
+model and options, the command goes on from there.
+
+example:
+  msrcnn review my_config.py epoch_12.pth images/ queue.json --below 0.7
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..files import atomic_write, require_writable, write_json
+from .arguments import add_json, fraction, require_files
+
+if TYPE_CHECKING:
+    from ..apis import MaskScoringInferencer
+
+SOME_UNREADABLE = 1
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `msrcnn review`."""
+    parser.add_argument('config', type=Path, help='of a model with a MaskIoU head')
+    parser.add_argument('checkpoint', type=Path, help='its weights')
+    parser.add_argument('images', type=Path, help='an image, or a folder of them')
+    parser.add_argument('out', type=Path, help='COCO annotation file to write')
+    parser.add_argument(
+        '--below',
+        type=fraction,
+        default=0.7,
+        metavar='IOU',
+        help='queue masks of a lower predicted IoU (%(default)s)',
+    )
+    parser.add_argument(
+        '--min-score',
+        type=fraction,
+        default=0.3,
+        metavar='SCORE',
+        help='and of at least this class score (%(default)s)',
+    )
+    parser.add_argument('--device', help='such as cpu or cuda:1 (cuda where there is one)')
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predicts the images that are not finished and writes the queue of all."""
+    require_files([args.config, args.checkpoint])
+    files = image_files(args.images)
+    partial = args.out.with_name(f'{args.out.name}.partial')
+    for path in filter(None, [args.out, partial, args.json]):
+        require_writable(path)
+    from ..apis.review_queue import merge_queue
+
+    inferencer, categories = _load_model(args)
+    entries, problems = _predict(args, files, inferencer, categories, partial)
+    queue = merge_queue(entries, categories)
+    counts = dict(
+        images=len(queue['images']),
+        masks=len(queue['annotations']),
+        below=args.below,
+        unreadable=problems,
+    )
+    print('{images} images, {masks} masks with a predicted IoU below {below}'.format(**counts))
+    with atomic_write(args.out) as stream:
+        stream.write(json.dumps(queue).encode())
+    if args.json:
+        write_json(args.json, counts)
+    print(args.out)
+    if problems:
+        print(f'msrcnn review: {len(problems)} images left out', file=sys.stderr)
+        return SOME_UNREADABLE
+    partial.unlink()
+    return 0
+
+
+def image_files(images: Path) -> list[Path]:
+    """Returns the image, or the images of a folder by their names, sorted.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if images.is_file():
+        return [images]
+    found = images.iterdir() if images.is_dir() else ()
+    files = sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise ValueError(f'{images} holds no image: give an image, or a folder of images')
+    return files
+
+
+def _load_model(args: argparse.Namespace) -> tuple[MaskScoringInferencer, list[dict[str, Any]]]:
+    """Returns the model, and the COCO category of each of its labels."""
+    from ..apis import MaskScoringInferencer
+    from ..apis.evaluate_checkpoint import config_errors, load_weights, read_config
+    from ..apis.test_set import label_categories
+    from ..checkpoints import read_content
+
+    cfg = read_config(args.config)
+    read_content(args.checkpoint)  # refuses what is no checkpoint
+    with config_errors():
+        inferencer = MaskScoringInferencer(
+            cfg, str(args.checkpoint), device=args.device, show_progress=False
+        )
+    load_weights(inferencer.model, args.checkpoint)  # mmdet lets weights be missing
+    return inferencer, label_categories(cfg, inferencer.model.dataset_meta['classes'])
+
+
+def _predict(
+    args: argparse.Namespace,
+    files: list[Path],
+    inferencer: MaskScoringInferencer,
+    categories: list[dict[str, Any]],
+    partial: Path,
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Returns the entries of all readable images in their order, and the problems of the others."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from ..apis.image_problem import image_problem
+    from ..apis.review_queue import image_entry
+
+    limits = dict(below=args.below, min_score=args.min_score)
+    models = [_stamp(path) for path in (args.config, args.checkpoint)]
+    header = dict(models=models, categories=categories, **limits)
+    done = _resume(partial, header)
+    entries, problems = [], {}
+    console = Console(stderr=True)
+    with open(partial, 'a', encoding='utf-8') as log:
+        for path in track(files, 'images', console=console) if console.is_terminal else files:
+            problem = image_problem(path)
+            if problem:
+                problems[path.name] = problem
+                print(f'msrcnn review: {path.name} is left out: {problem}', file=sys.stderr)
+                continue
+            stamp = _stamp(path)
+            entry = done.get(tuple(stamp))
+            if entry is None:
+                (sample,) = inferencer(str(path), return_datasamples=True)['predictions']
+                sample.set_metainfo(dict(img_path=path.name))
+                entry = image_entry(sample, categories, **limits)
+                log.write(json.dumps([stamp, entry]) + '\n')
+                log.flush()
+            entries.append(entry)
+    return entries, problems
+
+
+def _stamp(path: Path) -> list[Any]:
+    """Identifies a file's content without reading it."""
+    status = path.stat()
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def _resume(partial: Path, header: Mapping[str, Any]) -> dict[tuple, dict[str, Any]]:
+    """Reads the finished images of an earlier call with this header; leaves a file to append to."""
+    done = {}
+    lines = partial.read_text(encoding='utf-8').splitlines() if partial.is_file() else []
+    if lines[:1] == [json.dumps(header)]:
+        for line in lines[1:]:
+            try:
+                stamp, entry = json.loads(line)
+            except ValueError:  # the line that was being written
+                continue
+            done[tuple(stamp)] = entry
+    kept = [header, *([list(stamp), entry] for stamp, entry in done.items())]
+    with atomic_write(partial) as stream:
+        stream.write(''.join(json.dumps(each) + '\n' for each in kept).encode())
+    if done:
+        print(f'goes on after {len(done)} images of an earlier call', file=sys.stderr)
+    return done

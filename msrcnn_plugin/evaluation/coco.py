@@ -1,0 +1,95 @@
+"""Evaluates masks of any model from its COCO files, without the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .coco_reader import compressed, read_ground_truth, read_results
+from .matches import Protocol
+from .matching import RLE, Masks, match_masks
+from .result import MaskScoringResult
+
+# Read wherever the results have them: estimates of the true IoU, and what derived rankings need.
+_ALWAYS_READ = ('mask_iou', 'mask_mean_prob')
+
+
+def evaluate_coco(
+    annotations: str | os.PathLike | Mapping[str, Any],
+    results: str | os.PathLike | Sequence[Mapping[str, Any]],
+    scores: Sequence[str] = ('score', 'mask_score'),
+    *,
+    max_dets: Sequence[int] = (1, 10, 100),
+) -> MaskScoringResult:
+    """Ranks the masks of a results file by each of their scores and by the true IoU.
+
+    Equal to pycocotools' own evaluation, run once for each score.
+
+    Args:
+        annotations: COCO ground truth, a path or loaded JSON.
+        results: COCO results with masks, a path or loaded JSON: a list of ``image_id``,
+            ``category_id``, ``segmentation``, ``score`` and any further numbers.
+        scores: keys of the results to rank by, ``score`` always among them. ``mask_score`` is left
+            out where no result has it; ``mask_iou`` and ``mask_mean_prob`` are read wherever the
+            results have them. Any other key must be there.
+        max_dets: limits on the detections of a category in an image, as in pycocotools. The main AP
+            counts 100, the other figures the third. `MaskScoringMetric` has (100, 300, 1000).
+
+    Raises:
+        ValueError: files that are no COCO files or do not fit each other; a score that some results
+            lack, or that is no finite number.
+
+    Example:
+        >>> square = [[0, 0, 8, 0, 8, 8, 0, 8]]
+        >>> truth = {
+        ...     'images': [{'id': 1, 'height': 20, 'width': 20}],
+        ...     'categories': [{'id': 1, 'name': 'cell'}],
+        ...     'annotations': [{'id': 1, 'image_id': 1, 'category_id': 1, 'iscrowd': 0,
+        ...                      'area': 64, 'segmentation': square}],
+        ... }
+        >>> found = [{'image_id': 1, 'category_id': 1, 'score': 0.9, 'segmentation': square}]
+        >>> round(evaluate_coco(truth, found).figures['segm_mAP'], 6)
+        1.0
+    """
+    ground_truth = read_ground_truth(annotations)
+    further = [key for key in scores if key not in ('mask_score', *_ALWAYS_READ)]
+    found = read_results(results, ground_truth, scores=tuple(dict.fromkeys(('score', *further))))
+    detections, gts = found.dataset['annotations'], ground_truth.dataset['annotations']
+    sizes = [(i['height'], i['width']) for i in ground_truth.dataset['images']]
+    box = np.array([item['bbox'] for item in detections], dtype=float).reshape(-1, 4)
+    box[:, 2:] += box[:, :2]
+    names = [category['name'] for category in ground_truth.dataset['categories']]
+    matches = match_masks(
+        _masks(detections, [item['segmentation'] for item in detections]),
+        _masks(
+            gts,
+            [compressed(item['segmentation'], sizes[item['image_id'] - 1]) for item in gts],
+            crowd=np.array([item.get('iscrowd', 0) for item in gts], dtype=bool),
+            id_is_zero=np.array([i == 0 for i in ground_truth.annotation_ids], dtype=bool),
+        ),
+        image_ids=ground_truth.image_ids,
+        categories=dict(zip(ground_truth.category_ids, names)),
+        scores={
+            key: values
+            for key, values in found.scores.items()
+            if key in ('score', *scores, *_ALWAYS_READ)
+        },
+        box=box,
+        protocol=Protocol(max_dets=tuple(sorted(max_dets))),
+    )
+    return MaskScoringResult.from_matches(matches)
+
+
+def _masks(items: Sequence[Mapping[str, Any]], rles: Sequence[RLE], **columns: NDArray) -> Masks:
+    """The masks of items whose images and categories are numbered from 1."""
+    return Masks(
+        rles,
+        image=np.array([item['image_id'] for item in items], dtype=np.int64) - 1,
+        category=np.array([item['category_id'] for item in items], dtype=np.int64) - 1,
+        area=np.array([item['area'] for item in items], dtype=float),
+        **columns,
+    )
