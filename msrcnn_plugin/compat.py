@@ -6,6 +6,8 @@ It imports neither torch nor the host before a function is called: the doctor re
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, NoReturn
@@ -239,8 +241,29 @@ def grants_types_by_name() -> bool:
 
 
 def allow_own_checkpoints() -> None:
-    """Lets torch >= 2.6 load what mmengine saved, without switching its check off."""
-    if grants_types_by_name():
+    """Lets mmengine load what it saved under torch >= 2.6, without switching torch's check off.
+
+    OneDL's mmengine needs no help: it grants numpy's functions around each of its loads. Mixed with
+    ours, they would fail.
+    """
+    from mmengine.runner import checkpoint
+
+    if grants_types_by_name() and not hasattr(checkpoint, 'get_torch_safe_globals'):
         import torch
 
         torch.serialization.add_safe_globals(checkpoint_globals())
+
+
+@contextmanager
+def own_checkpoints_allowed() -> Iterator[None]:
+    """Lets `torch.load(..., weights_only=True)` read mmengine's checkpoints inside the block."""
+    if not grants_types_by_name():
+        yield
+        return
+    import torch
+
+    # What is granted already would be withdrawn at the end.
+    granted = torch.serialization.get_safe_globals()
+    missing = [entry for entry in checkpoint_globals() if entry not in granted]
+    with torch.serialization.safe_globals(missing):
+        yield

@@ -47,17 +47,17 @@ for device in devices:
 print(f'roi_align runs on {" and ".join(devices)}')
 """
 PLUGIN = """
-import io, msrcnn_plugin, torch
+import msrcnn_plugin, tempfile, torch
 from mmdet.registry import HOOKS, METRICS, MODELS, VISUALIZERS
 names = {MODELS: 'MSRoIHead', METRICS: 'MaskScoringMetric', HOOKS: 'MaskIoUMonitorHook',
          VISUALIZERS: 'MaskScoringVisualizer'}
 for registry, name in names.items():
     assert name in registry, f'{name} is not registered as {registry.name}'
 from mmengine.logging import HistoryBuffer
-file = io.BytesIO()
-torch.save({'loss': HistoryBuffer([1.0], [1])}, file)
-file.seek(0)
-assert torch.load(file)['loss'].mean() == 1
+from mmengine.runner import CheckpointLoader
+with tempfile.NamedTemporaryFile() as file:
+    torch.save({'loss': HistoryBuffer([1.0], [1])}, file.name)
+    assert CheckpointLoader.load_checkpoint(file.name)['loss'].mean() == 1
 print("registered with mmdet; mmengine's checkpoints load")
 """
 

@@ -81,6 +81,11 @@ def crafted(instructions):
     return with_pickle(saved({}), lambda _: b'\x80\x02' + instructions + b'.')
 
 
+def load(file):
+    with compat.own_checkpoints_allowed():
+        return torch.load(file, weights_only=True)
+
+
 class Calls:
     """Pickles as the call of a function with arguments."""
 
@@ -194,7 +199,7 @@ def test_torchvision_is_named_by_the_torch_it_belongs_to(torch_version, series):
 
 
 def test_a_real_checkpoint_loads_with_weights_only(trained):
-    content = torch.load(trained, weights_only=True)
+    content = load(trained)
     losses = content['message_hub']['log_scalars']['train/loss']
     assert isinstance(losses, HistoryBuffer)
     assert type(losses.data[0]) is np.ndarray
@@ -202,14 +207,22 @@ def test_a_real_checkpoint_loads_with_weights_only(trained):
     assert len(losses.data[0]) == 2
 
 
-def test_without_the_declaration_it_does_not(trained):
-    declared = torch.serialization.get_safe_globals()
+def test_without_the_grant_it_does_not(trained):
+    granted = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     try:
         with pytest.raises(pickle.UnpicklingError, match='HistoryBuffer'):
-            torch.load(trained)
+            torch.load(trained, weights_only=True)
+        load(trained)
+        assert not torch.serialization.get_safe_globals()
     finally:
-        torch.serialization.add_safe_globals(declared)
+        torch.serialization.add_safe_globals(granted)
+
+
+def test_what_is_granted_to_mmengine_stays_granted_after_a_read(trained):
+    before = set(map(str, torch.serialization.get_safe_globals()))
+    load(trained)
+    assert set(map(str, torch.serialization.get_safe_globals())) == before
 
 
 def test_mmengine_loads_it(trained):
@@ -230,7 +243,7 @@ def test_mmengine_resumes_from_it(trained, tmp_path):
 @pytest.mark.parametrize('code', compat.PLAIN_DTYPES)
 def test_arrays_and_scalars_of_plain_numbers_come_back(code):
     array = np.array([[0, 1], [1, 0]], dtype=code)
-    back = torch.load(saved({'array': array, 'scalar': array[0, 1]}))
+    back = load(saved({'array': array, 'scalar': array[0, 1]}))
     np.testing.assert_array_equal(back['array'], array)
     assert back['array'].dtype == array.dtype
     assert back['scalar'] == array[0, 1]
@@ -242,7 +255,7 @@ def test_files_of_numpy_1_and_2_both_load(module):
     content = {'array': np.arange(3.0), 'scalar': np.float64(4)}
     written_by = np.float64(0).__reduce__()[0].__module__.encode()
     file = with_pickle(saved(content), lambda pickled: pickled.replace(written_by, module))
-    back = torch.load(file)
+    back = load(file)
     np.testing.assert_array_equal(back['array'], content['array'])
     assert back['scalar'] == 4
 
@@ -271,13 +284,13 @@ def test_a_pickle_that_climbs_by_getattr_is_refused_and_runs_nothing(tmp_path):
         b'X\x08\x00\x00\x00__init__tR'
     )
     with pytest.raises(compat.UnsafeCheckpointError, match='__init__'):
-        torch.load(crafted(attack))
+        load(crafted(attack))
 
 
 def test_os_system_is_refused_and_runs_nothing(tmp_path):
     mark = tmp_path / 'ran'
     with pytest.raises(pickle.UnpicklingError, match='posix'):
-        torch.load(saved(Calls(os.system, f'touch {mark}')))
+        load(saved(Calls(os.system, f'touch {mark}')))
     assert not mark.exists()
 
 
@@ -287,25 +300,25 @@ def test_a_granted_method_cannot_be_called():
         b'X\x04\x00\x00\x00meantR)R'
     )
     with pytest.raises(pickle.UnpicklingError, match='unrecognized function'):
-        torch.load(crafted(attack))
+        load(crafted(attack))
 
 
 def test_an_array_over_bytes_of_the_file_is_refused():
     """As objects, the bytes would be pointers: `numpy.ndarray` may not be called by name."""
     with pytest.raises(compat.UnsafeCheckpointError, match='ndarray'):
-        torch.load(saved(Calls(np.ndarray, (1,), 'O', b'\x01' * 8)))
+        load(saved(Calls(np.ndarray, (1,), 'O', b'\x01' * 8)))
 
 
 def test_nor_can_one_be_made_past_its_call():
     """The instruction NEWOBJ asks for `ndarray.__new__` instead of calling `ndarray`."""
     with pytest.raises(TypeError):
-        torch.load(crafted(b'cnumpy\nndarray\n(K\x01\x85X\x01\x00\x00\x00Ot\x81'))
+        load(crafted(b'cnumpy\nndarray\n(K\x01\x85X\x01\x00\x00\x00Ot\x81'))
 
 
 @pytest.mark.parametrize('dtype', ['O', 'U4', 'M8[s]', [('a', 'f8')]], ids=str)
 def test_a_dtype_other_than_plain_numbers_is_refused(dtype):
     with pytest.raises(compat.UnsafeCheckpointError, match=r'numpy\.dtype'):
-        torch.load(saved(Calls(np.dtype, dtype)))
+        load(saved(Calls(np.dtype, dtype)))
 
 
 def test_a_dtype_takes_no_flags_from_the_file():
@@ -316,7 +329,7 @@ def test_a_dtype_takes_no_flags_from_the_file():
         def __reduce__(self):
             return np.dtype, ('f8', False, True), state
 
-    dtype = torch.load(saved(Forged()))
+    dtype = load(saved(Forged()))
     assert dtype == np.dtype('f8')
     assert (dtype.itemsize, dtype.hasobject) == (8, False)
 
@@ -328,13 +341,13 @@ def test_a_dtype_takes_no_flags_from_the_file():
 )
 def test_a_foreign_type_is_refused_by_name_with_what_to_do(foreign, name):
     with pytest.raises(pickle.UnpicklingError, match=name) as raised:
-        torch.load(saved({'meta': foreign}))
+        load(saved({'meta': foreign}))
     assert 'add_safe_globals' in str(raised.value)
     assert 'trust' in str(raised.value)
 
 
 def test_the_real_getattr_is_not_on_the_list():
-    entries = torch.serialization.get_safe_globals()
+    entries = compat.checkpoint_globals()
     functions = [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
     assert getattr not in functions
     assert compat.granted_getattr in functions
@@ -342,7 +355,7 @@ def test_the_real_getattr_is_not_on_the_list():
 
 def test_weights_and_counters_load_as_before():
     content = {'state_dict': {'w': torch.ones(2)}, 'count': Counter('aab')}
-    back = torch.load(saved(content))
+    back = load(saved(content))
     assert torch.equal(back['state_dict']['w'], torch.ones(2))
     assert back['count'] == Counter('aab')
 

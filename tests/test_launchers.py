@@ -14,6 +14,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine import Config
 
+from msrcnn_plugin.checkpoints import read_checkpoint
+
 from .coco_folder import lay_out_coco
 from .conftest import tiny_model_cfg
 from .tiny_set import run_config, write_tiny_set
@@ -95,7 +97,7 @@ def test_the_head_alone_trains_in_two_processes(tmp_path):
         for line in map(json.loads, lines):
             assert set(line) == {'loss', 'loss_mask_iou', 'objects'}
             assert math.isfinite(line['loss_mask_iou'])
-    after = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)['state_dict']
+    after = read_checkpoint(tmp_path / 'run' / 'epoch_1.pth').weights
     assert all(torch.equal(after[name], value) for name, value in plain.state_dict().items())
     assert {name for name in after if name not in plain.state_dict()} == {
         name for name in after if '.mask_iou_head.' in name

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..compat import grants_types_by_name
+from ..compat import grants_types_by_name, own_checkpoints_allowed
 from ..files import atomic_write
 
 # Where a file keeps its weights: mmengine and mmcv, maskrcnn-benchmark and detectron2.
@@ -62,10 +62,11 @@ def read_content(path: str | os.PathLike) -> Mapping[str, Any]:
 
     Raises:
         CheckpointError: if the file is no checkpoint, or asks for more than weights and what
-            `compat.allow_own_checkpoints` grants.
+            `compat.checkpoint_globals` grants.
     """
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        with own_checkpoints_allowed():
+            content = torch.load(path, map_location='cpu', weights_only=True)
     except OSError:
         raise
     # Bytes that are no pickle fail in ways of their own: KeyError, IndexError, EOFError, ...

@@ -6,6 +6,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 
+from msrcnn_plugin.checkpoints import read_checkpoint
 from tools import convert_checkpoint
 
 from ..own_project import lay_out_project, run
@@ -29,7 +30,7 @@ def project(tmp_path_factory):
 
 
 def weights(path):
-    return torch.load(path, weights_only=True)['state_dict']
+    return read_checkpoint(path).weights
 
 
 @pytest.mark.parametrize('host', HOSTS)

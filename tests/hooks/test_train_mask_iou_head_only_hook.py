@@ -7,6 +7,8 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from msrcnn_plugin.checkpoints import read_checkpoint
+
 from ..conftest import tiny_model_cfg
 from ..tiny_set import run_config, write_tiny_set
 from .gloo_worker import train_head_only
@@ -42,7 +44,7 @@ def scored(data, trained, tmp_path_factory):
 
 
 def weights(checkpoint):
-    return torch.load(checkpoint, weights_only=True)['state_dict']
+    return read_checkpoint(checkpoint).weights
 
 
 def test_every_other_weight_stays_to_the_bit(trained, scored):
