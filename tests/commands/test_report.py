@@ -95,6 +95,12 @@ def test_coco_files_give_the_figures_of_the_checkpoint(tested, tmp_path):
     assert main(['report', f'{tmp_path}/out/pairs.npz']) == 0
 
 
+def test_a_score_that_no_result_has(tested, tmp_path, capsys):
+    words = ['--out', tmp_path, '--score', 'score', 'mask_scor', *files(tested)]
+    assert main(['report', *map(str, words)]) == 2
+    assert 'has the key mask_scor' in capsys.readouterr().err
+
+
 def test_a_bad_image_leaves_the_page(tested, tmp_path, capsys):
     words = files(tested)
     words[3] = tmp_path
