@@ -96,9 +96,9 @@ def test_coco_files_give_the_figures_of_the_checkpoint(tested, tmp_path):
 
 
 def test_a_score_that_no_result_has(tested, tmp_path, capsys):
-    words = ['--out', tmp_path, '--score', 'score', 'mask_scor', *files(tested)]
+    words = ['--out', tmp_path, '--score', 'score', 'mask_score', *files(tested)]
     assert main(['report', *map(str, words)]) == 2
-    assert 'has the key mask_scor' in capsys.readouterr().err
+    assert 'has the key mask_score' in capsys.readouterr().err
 
 
 def test_a_bad_image_leaves_the_page(tested, tmp_path, capsys):
