@@ -45,8 +45,50 @@ $(STATE)/mmcv: $(STATE)/packages
 $(STATE)/%: | tools/setup.sh
 	@tools/setup.sh $*
 
-demo: setup
-	$(RUN) tools/demo.py $(ARGS)
+# --- demo: each file is made from those before it, so an interrupted demo goes on where it stopped
+
+DEMO := work_dirs/demo
+DEMO_IMAGES := --train 1200 --val 150
+# Changes to the config, KEY=VALUE.
+DEMO_OPTIONS :=
+DEMO_CONFIG := configs/demo/ms_rcnn_r18_fpn.py
+DEMO_ANNOTATIONS := $(DEMO)/data/annotations/instances_val.json
+DEMO_RESULTS := $(DEMO)/test/results
+DEMO_MIM = DEMO_ROOT=$(DEMO)/data $(RUN) $(BIN)/mim
+
+demo: $(DEMO)/picture.png $(DEMO)/report.html
+	@$(RUN) tools/demo.py $(DEMO)
+
+$(DEMO_ANNOTATIONS): tools/make_demo_data.py $(wildcard msrcnn_plugin/synthetic/*.py) | setup
+	$(RUN) $< $(DEMO)/data $(DEMO_IMAGES) --overwrite
+
+# Another config or data set starts a new training. Without a change, mim resumes the old one.
+$(DEMO)/train/started: $(wildcard configs/demo/*.py) $(DEMO_ANNOTATIONS)
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	touch $@
+
+$(DEMO)/ms_rcnn.pth: $(DEMO)/train/started
+	$(DEMO_MIM) train mmdet $(DEMO_CONFIG) --work-dir $(DEMO)/train --resume \
+		$(if $(DEMO_OPTIONS),--cfg-options $(DEMO_OPTIONS))
+	cp "$$(cat $(DEMO)/train/last_checkpoint)" $@
+
+$(DEMO)/figures.json: $(DEMO)/ms_rcnn.pth
+	rm -rf $(DEMO)/test
+	$(DEMO_MIM) test mmdet $(DEMO_CONFIG) --checkpoint $< --work-dir $(DEMO)/test --cfg-options \
+		test_evaluator.outfile_prefix=$(DEMO_RESULTS) \
+		test_evaluator.pairs_file=$(DEMO)/test/pairs.npz
+	cp $(DEMO)/test/*/*.json $@
+
+$(DEMO)/picture.png: $(DEMO)/figures.json tools/demo.py
+	$(RUN) tools/demo.py $(DEMO) --picture $@
+
+$(DEMO)/report.html: $(DEMO)/figures.json
+	$(RUN) tools/report.py $(DEMO)/test/pairs.npz --annotations $(DEMO_ANNOTATIONS) \
+		--results $(DEMO_RESULTS).segm.json --images $(DEMO)/data/val \
+		--name 'MS R-CNN R18-FPN, demo data' --out $(DEMO)
+
+# ---
 
 test: setup
 	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
@@ -58,7 +100,7 @@ lint: setup
 	$(RUN) projects/ablations/tables.py --check
 
 bench: setup
-	$(RUN) tools/benchmark.py $(ARGS)
+	$(RUN) tools/benchmark.py --json results/speed.json $(ARGS)
 
 results: setup
 	$(RUN) projects/ablations/tables.py $(ARGS)

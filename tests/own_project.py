@@ -17,6 +17,8 @@ def lay_out_project(folder):
         cfg = run_config(data, folder / name, model=model)
         # Whoever has a model of their own does not know the plugin yet.
         cfg.pop('custom_imports')
+        cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
+        cfg.val_evaluator = cfg.test_evaluator
         cfg.visualizer = dict(
             type='DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
         )

@@ -1,6 +1,5 @@
 """Training, saving, resuming and testing through mmengine's own runner, in one process."""
 
-import copy
 import itertools
 import json
 import math
@@ -11,9 +10,7 @@ import torch
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmengine.structures import InstanceData
 
-from .conftest import build_tiny_model
 from .tiny_set import run_config, write_tiny_set
 
 HOOKS = [
@@ -166,33 +163,3 @@ def test_objects_shifted_out_of_the_image_are_valid_input(data, tmp_path, shift,
     losses = runner.message_hub.get_scalar('train/loss_mask_iou').data[0]
     assert len(losses) == 4
     assert all(math.isfinite(loss) for loss in losses)
-
-
-def roi_losses(model, features, samples):
-    """Losses of the RoI head for proposals beside the objects, the same ones in every call."""
-    torch.manual_seed(0)
-    proposals = [
-        InstanceData(bboxes=gts.bboxes + 3, scores=torch.ones(len(gts.bboxes)))
-        for gts in (sample.gt_instances for sample in samples)
-    ]
-    return model.roi_head.loss(features, proposals, copy.deepcopy(samples))
-
-
-def test_trains_in_bfloat16(batch):
-    # The RoI head alone: on the CPU mmcv's NMS knows no bfloat16, and mmengine refuses AMP.
-    model = build_tiny_model().train()
-    images, samples = batch
-    features = model.extract_feat(images)
-    exact = roi_losses(model, features, samples)['loss_mask_iou'].item()
-    assert exact > 0
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    before = model.roi_head.mask_iou_head.fc_mask_iou.weight.detach().clone()
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        losses = roi_losses(model, features, samples)
-    assert losses['loss_mask_iou'].dtype == torch.float32
-    assert losses['loss_mask_iou'].item() == pytest.approx(exact, rel=0.02)
-    sum(value for name, value in losses.items() if 'loss' in name).backward()
-    optimizer.step()
-    after = model.roi_head.mask_iou_head.fc_mask_iou.weight
-    assert torch.isfinite(after).all()
-    assert not torch.equal(after, before)

@@ -4,9 +4,10 @@
 #
 # DEMO_ROOT names the folder of the data, which tools/make_demo_data.py writes:
 #     DEMO_ROOT=FOLDER mim train mmdet configs/demo/mask_rcnn_r18_fpn.py
+# Another data_root, as --cfg-options would give it, is refused.
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '../_base_/mask_scoring.py']
 
-root = '{{$DEMO_ROOT:work_dirs/demo/data}}/'
+data_root = '{{$DEMO_ROOT:work_dirs/demo/data}}/'
 classes = ('cell', 'leaf', 'star', 'lesion')
 width = 64  # channels of FPN and heads; 256 in the paper
 group_norm = dict(type='GN', num_groups=16)
@@ -75,7 +76,7 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-dataset = dict(data_root=root, metainfo=dict(classes=classes))
+dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
@@ -99,7 +100,9 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='MaskScoringMetric', ann_file=root + 'annotations/instances_val.json')
+val_evaluator = dict(
+    type='MaskScoringMetric', ann_file=data_root + 'annotations/instances_val.json'
+)
 test_evaluator = val_evaluator
 
 max_iters = 450  # below 8 minutes on two cores
@@ -120,6 +123,7 @@ param_scheduler = [
 default_hooks = dict(
     logger=dict(interval=20),
     checkpoint=dict(by_epoch=False, interval=120, max_keep_ckpts=1),
+    data_root=dict(type='DataRootHook', data_root=data_root, variable='DEMO_ROOT'),
 )
 log_processor = dict(by_epoch=False, window_size=20)
 randomness = dict(seed=0)

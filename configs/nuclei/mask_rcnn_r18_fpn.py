@@ -4,9 +4,10 @@
 #
 # DSB2018_ROOT names the folder of the data, which tools/convert_dsb2018.py writes:
 #     DSB2018_ROOT=FOLDER mim train mmdet configs/nuclei/mask_rcnn_r18_fpn.py
+# Another data_root, as --cfg-options would give it, is refused.
 _base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '../_base_/mask_scoring.py']
 
-root = '{{$DSB2018_ROOT:data/dsb2018}}/'
+data_root = '{{$DSB2018_ROOT:data/dsb2018}}/'
 
 width = 96  # channels of FPN and heads; 256 in the paper
 model = dict(
@@ -59,7 +60,7 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-dataset = dict(data_root=root, metainfo=dict(classes=('nucleus',)))
+dataset = dict(data_root=data_root, metainfo=dict(classes=('nucleus',)))
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
@@ -82,7 +83,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(
     type='MaskScoringMetric',
-    ann_file=root + 'annotations/instances_val.json',
+    ann_file=data_root + 'annotations/instances_val.json',
     # COCO reads its main AP at 100 detections an image, AP50 and AP75 at the last number.
     proposal_nums=(10, 100, 300),
 )
@@ -109,4 +110,8 @@ param_scheduler = [
         end=max_epochs,
     ),
 ]
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(max_keep_ckpts=2))
+default_hooks = dict(
+    logger=dict(interval=20),
+    checkpoint=dict(max_keep_ckpts=2),
+    data_root=dict(type='DataRootHook', data_root=data_root, variable='DSB2018_ROOT'),
+)

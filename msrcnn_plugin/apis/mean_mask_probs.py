@@ -14,7 +14,7 @@ import torch
 from mmdet.utils import InstanceList
 from torch import Tensor, nn
 
-from ..models.mask_forward import observe_emitted_masks
+from ..models.mask_forward import observe_final_masks
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
     predict_mask = roi_head.predict_mask
 
     def with_mean_probs(*args: Any, **kwargs: Any) -> InstanceList:
-        with observe_emitted_masks(roi_head.mask_head) as final_mask_probs:
+        with observe_final_masks(roi_head.mask_head) as final_mask_probs:
             results_list = predict_mask(*args, **kwargs)
         # The host returns before its mask head where it detects nothing.
         none = [results.scores.new_zeros(0, 1, 1) for results in results_list]

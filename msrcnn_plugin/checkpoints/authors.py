@@ -17,7 +17,7 @@ more; how a mask is pasted into the image; and their predicted IoU, which is not
 from __future__ import annotations
 
 import re
-from typing import Callable
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -27,13 +27,13 @@ BATCH_NORM_EPS = 1e-5
 
 
 def absorb_eps(name: str, weights: Weights, classes: int) -> Tensor:
-    """Scale (C,) of a batch norm with epsilon that equals theirs, which divides by sqrt(var)."""
+    """Computes the scale (C,) of a batch norm with epsilon that equals theirs, which has none."""
     variance = weights[re.sub(r'weight$', 'running_var', name)]
     return weights[name] * (1 + BATCH_NORM_EPS / variance).sqrt()
 
 
 def count_from_zero(target: str) -> Callable[[re.Match], str]:
-    """A rename whose group 1 counts layers from 1."""
+    """Makes a rename whose group 1 counts layers from 1."""
     return lambda match: target.format(int(match[1]) - 1, match[2])
 
 

@@ -1,4 +1,4 @@
-"""From one checkpoint's weights to this plugin's, and a record of each of them."""
+"""Converts one checkpoint's weights to this plugin's, and records each of them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ..models.mask_iou_calibration import CALIBRATION_NAME, HEAD_NAME
+from ..models.mask_iou_head import LOGIT_ENTRY
 from .authors import AUTHORS
 from .files import Checkpoint, CheckpointError
 from .mmdet_versions import MMDET, MMDET_1
 from .rules import Format, Weights
-from .targets import Target, head_target
+from .targets import HEAD, Target, head_target
 
 FORMATS = (AUTHORS, MMDET, MMDET_1)
 ACTIONS = ('mapped', 'renamed', 'dropped', 'new')
@@ -24,8 +26,11 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of a parameter: ``mapped`` under its own name, ``renamed``, ``dropped``, or
-    ``new``: in the model and not in the file, for the training to initialise."""
+    """What became of a parameter.
+
+    It is ``mapped`` under its own name, ``renamed``, ``dropped``, or ``new``: in the model and not
+    in the file, for the training to initialise.
+    """
 
     action: str
     source: str | None
@@ -33,20 +38,20 @@ class Entry:
     note: str = ''
 
     def restricted_to(self, kept: Collection[str]) -> Entry:
-        """The entry of the same parameter where those named ``kept`` are all the model has."""
+        """Gives the entry of the same parameter in a model that has only those named ``kept``."""
         if self.target is None or self.target in kept:
             return self
         return Entry('dropped', self.source, None, 'not in the model')
 
     @property
     def kind(self) -> tuple[str, str, str, str]:
-        """Action, layers and note, with * for every number: one for the layers of a stack."""
+        """Action, layers and note, with * for every number, so that stacked layers are one."""
         return (self.action, _starred(self.source), _starred(self.target), self.note)
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """Weights by their new names, what goes with them, and the record."""
+    """The converted weights by their new names, the checkpoint's meta, and the record."""
 
     format: Format
     weights: dict[str, Tensor]
@@ -58,20 +63,21 @@ class Conversion:
         return sum(entry.action == action for entry in self.entries)
 
     def rows(self) -> list[tuple[str, str, str, str, int]]:
-        """The entries by kind: action, old layers, new layers, note, how many parameters."""
+        """Counts the entries by kind: action, old layers, new layers, note, parameters."""
         counts = Counter(entry.kind for entry in self.entries)
         by_action = sorted(counts, key=lambda kind: ACTIONS.index(kind[0]))
         return [(*kind, counts[kind]) for kind in by_action]
 
 
 def convert(checkpoint: Checkpoint, target: Target | None = None) -> Conversion:
-    """Name and lay out the weights of ``checkpoint`` as this plugin's, and check their shapes.
+    """Renames and lays out the weights of ``checkpoint`` as this plugin's, and checks their shapes.
 
-    New parameters are not written: a loader then says that they are missing, and the training
+    New parameters are not written. A loader then says that they are missing, and the training
     initialises them.
 
     Args:
-        target: what they have to fit; the MaskIoU head of the checkpoint's own model by default.
+        target: the names and shapes to fit; by default those of the MaskIoU head of the
+            checkpoint's own model.
 
     Raises:
         CheckpointError: if the format is unknown, a name of it has no counterpart, or a shape does
@@ -93,7 +99,7 @@ def convert(checkpoint: Checkpoint, target: Target | None = None) -> Conversion:
 
 
 def recognise(weights: Weights) -> Format:
-    """The format of parameters with these names."""
+    """Recognises the format of parameters by their names."""
     for form in FORMATS:
         if form.recognise(weights):
             return form
@@ -115,6 +121,7 @@ def _apply(form: Format, weights: Weights) -> tuple[dict[str, Tensor], list[Entr
     converted, entries = {}, []
     for name, value in weights.items():
         rule = form.rule_of(name)
+        assert rule is not None
         new_name = rule.rename(name)
         if new_name is None:
             entries.append(Entry('dropped', name, None, rule.note))
@@ -134,24 +141,32 @@ def _require_shapes(weights: Weights, target: Target) -> None:
         if name in weights and weights[name].shape != shape
     ]
     if wrong:
-        mend = 'is it the config of this model?' if target.whole else 'give the config of the model'
-        raise CheckpointError(f'shapes differ: {_listed(wrong)}; {mend}')
+        fix = 'is it the config of this model?' if target.whole else 'give the config of the model'
+        raise CheckpointError(f'shapes differ: {_listed(wrong)}; {fix}')
 
 
 def _is_foreign(name: str, target: Target) -> bool:
-    # A target has no counters of batch norms: one is there with its norm.
+    # A target has no counters of batch norms: one is there with its norm. Likewise a MaskIoU head's
+    # weights have what they predict, and a calibration, beside them.
     known = re.sub(r'num_batches_tracked$', 'running_mean', name)
+    known = re.sub(rf'{LOGIT_ENTRY}$', 'fc_mask_iou.weight', known)
+    if f'.{CALIBRATION_NAME}.' in name:
+        return not any(f'.{HEAD_NAME}.' in shape for shape in target.shapes)
     return target.covers(name) and known not in target.shapes
 
 
 def _metadata(checkpoint: Checkpoint, entries: Collection[Entry]) -> Mapping[str, Any]:
-    """Of the modules, where they are called the same; what renamed ones do has changed too."""
-    renamed = any(entry.action == 'renamed' for entry in entries)
-    return {} if renamed else checkpoint.metadata
+    """Keeps the metadata of modules, unless their names changed.
+
+    Weights under other names are of before this plugin: a MaskIoU head among them predicts the IoU.
+    """
+    if any(entry.action == 'renamed' for entry in entries):
+        return {HEAD[:-1]: dict(predicts_logits=False)}
+    return checkpoint.metadata
 
 
 def _meta(checkpoint: Checkpoint, form: Format) -> dict[str, Any]:
-    """The classes, which mmengine keeps as `dataset_meta` and mmcv as `CLASSES`, and the origin."""
+    """Keeps the classes, mmengine's `dataset_meta` or mmcv's `CLASSES`, and adds the origin."""
     meta: Mapping[str, Any] = checkpoint.meta
     classes = {key.lower(): meta[key] for key in ('CLASSES', 'PALETTE') if key in meta}
     data_set = meta.get('dataset_meta', classes)

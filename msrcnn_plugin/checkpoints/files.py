@@ -1,4 +1,4 @@
-"""Reads the weights of a checkpoint file without running what is in it, and writes them whole."""
+"""Reads the weights of a checkpoint file without running its code, and writes them atomically."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..compat import grants_types_by_name
+from ..files import atomic_write
 
 # Where a file keeps its weights: mmengine and mmcv, maskrcnn-benchmark and detectron2.
 WEIGHT_KEYS = ('state_dict', 'model')
@@ -20,15 +20,15 @@ PARALLEL_PREFIX = 'module.'
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or none that can be converted; says what was found."""
+    """The file is no checkpoint, or cannot be converted; the message says what was found."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """Weights by name, without the prefix of a parallel wrapper, and what the file says of them.
 
-    ``metadata`` is what torch keeps beside a state dict, by the name of a module: its version, what
-    a MaskIoU head predicts, a calibration.
+    ``metadata`` is torch's, by the name of a module: its version, and in files of before what a
+    MaskIoU head predicts and its calibration.
     """
 
     weights: dict[str, Tensor]
@@ -37,7 +37,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Read the weights; optimizer, schedulers, logs and the EMA hook's second copy are left out.
+    """Reads the weights, without optimizer, schedulers, logs and the EMA hook's second copy.
 
     Raises:
         CheckpointError: as `read_content`, and if there are no weights in the file.
@@ -58,7 +58,7 @@ def _without_prefix(named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_content(path: str | os.PathLike) -> Mapping[str, Any]:
-    """All that is in a checkpoint (``weights_only=True``); nothing that a pickle asks for is run.
+    """Reads all that is in a checkpoint (``weights_only=True``); no code of a pickle is run.
 
     Raises:
         CheckpointError: if the file is no checkpoint, or asks for more than weights and what
@@ -107,13 +107,8 @@ def write_checkpoint(
     meta: Mapping[str, Any],
     metadata: Mapping[str, Any],
 ) -> None:
-    """Write a checkpoint of mmengine; ``path`` is there when all of it is, or not at all."""
-    path = Path(path)
-    state_dict = OrderedDict(weights)
+    """Writes a checkpoint of mmengine; ``path`` is there when all of it is, or not at all."""
+    state_dict: Any = OrderedDict(weights)
     state_dict._metadata = OrderedDict(metadata)
-    partial = path.with_name(f'{path.name}.partial')
-    try:
-        torch.save(dict(meta=dict(meta), state_dict=state_dict), partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as stream:
+        torch.save(dict(meta=dict(meta), state_dict=state_dict), stream)

@@ -1,4 +1,4 @@
-"""What a format is: how its names are told, what becomes of each, and what of its values.
+"""The rules of a checkpoint format: which names it has, and what becomes of names and values.
 
 Class layouts: ``K`` foreground classes. Formats of before 2020 give every class layer ``K + 1``
 classes, the background first; mmdet from 2.0 on gives it to the classifier alone, as the last.
@@ -7,9 +7,8 @@ classes, the background first; mmdet from 2.0 on gives it to the classifier alon
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Callable
 
 import torch
 from torch import Tensor
@@ -23,12 +22,12 @@ Change = Callable[[str, Weights, int], Tensor]
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of the parameters whose whole name fits ``pattern``.
+    """Says what becomes of the parameters whose whole name fits ``pattern``.
 
     Args:
         target: the new name, as `re.sub` takes it; None drops the parameter.
-        note: what is said of it in the report.
-        change: the new value; the same by default.
+        note: remark in the report.
+        change: computes the new value; the same by default.
     """
 
     pattern: str
@@ -65,7 +64,7 @@ class Format:
         return next((rule for rule in self.rules if rule.fits(name)), None)
 
     def class_count(self, weights: Weights) -> int:
-        """``K``."""
+        """Counts the foreground classes ``K``."""
         for name, value in weights.items():
             if re.fullmatch(self.classifier, name):
                 return len(value) - 1
@@ -76,12 +75,12 @@ class Format:
 
 
 def background_last(name: str, weights: Weights, classes: int) -> Tensor:
-    """Rows (K + 1, ...) in mmdet's order."""
+    """Moves the background row of (K + 1, ...) to the end, as mmdet has it."""
     return torch.roll(weights[name], -1, 0)
 
 
 def without_background(rows_per_class: int) -> Change:
-    """Rows (K * rows_per_class, ...) of (K + 1) * rows_per_class; class-agnostic ones stay."""
+    """Drops the background of (K + 1) * rows_per_class rows; class-agnostic layers stay."""
 
     def change(name: str, weights: Weights, classes: int) -> Tensor:
         value = weights[name]

@@ -1,4 +1,4 @@
-"""The names and shapes that converted weights have to have."""
+"""The names and shapes that converted weights must have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..models import MSMaskIoUHead
+from ..models.mask_iou_head import LOGIT_ENTRY
 from .files import CheckpointError
 
 HEAD = 'roi_head.mask_iou_head.'
@@ -22,7 +23,7 @@ ROI_FEAT_SIZE = 14  # of the mask branch of every FPN model of mmdet
 
 @dataclass(frozen=True)
 class Target:
-    """Shapes by name, of a whole model or of its MaskIoU head alone."""
+    """The shapes of a whole model, or of its MaskIoU head alone, by name."""
 
     shapes: Mapping[str, torch.Size]
     whole: bool
@@ -32,7 +33,7 @@ class Target:
 
 
 def model_target(config: Config) -> Target:
-    """Of the model of a config, which is built without memory for its weights."""
+    """Finds the shapes of a config's model, which is built without memory for its weights."""
     if 'model' not in config:
         raise CheckpointError('the config has no model; expected a config of mmdet')
     init_default_scope(config.get('default_scope', 'mmdet'))
@@ -41,7 +42,7 @@ def model_target(config: Config) -> Target:
 
 
 def file_target(path: str | os.PathLike) -> Target:
-    """`model_target` of a config file.
+    """Finds the shapes of a config file's model.
 
     Raises:
         CheckpointError: if the file is no config, or its model cannot be built.
@@ -60,7 +61,7 @@ def file_target(path: str | os.PathLike) -> Target:
 
 
 def head_target(weights: Mapping[str, Tensor]) -> Target:
-    """Of `MSMaskIoUHead` as it is by default on the model of ``weights``, of mmdet's names.
+    """Finds the shapes of the default `MSMaskIoUHead` on a model with ``weights`` of mmdet's names.
 
     Raises:
         CheckpointError: if there is a MaskIoU head among the weights that is built otherwise.
@@ -74,7 +75,7 @@ def head_target(weights: Mapping[str, Tensor]) -> Target:
             num_classes=len(classifier) - 1,
         )
     shapes = _shapes(head, HEAD)
-    given = {name for name in weights if name.startswith(HEAD)}
+    given = {name for name in weights if name.startswith(HEAD)} - {HEAD + LOGIT_ENTRY}
     if given and given != set(shapes):
         differing = min(given ^ set(shapes))
         raise CheckpointError(
@@ -85,11 +86,12 @@ def head_target(weights: Mapping[str, Tensor]) -> Target:
 
 
 def _shapes(module: nn.Module, prefix: str = '') -> dict[str, torch.Size]:
-    # torch makes the counters of batch norms where a file has none.
+    # torch makes the counters of batch norms where a file has none. What a MaskIoU head predicts
+    # is stated beside its weights, and is none itself.
     return {
         prefix + name: value.shape
         for name, value in module.state_dict().items()
-        if not name.endswith('num_batches_tracked')
+        if not name.endswith(('num_batches_tracked', LOGIT_ENTRY))
     }
 
 

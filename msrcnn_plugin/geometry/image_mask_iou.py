@@ -1,4 +1,6 @@
-"""IoU of masks at the resolution of the image, as evaluation sees them."""
+"""IoU of masks at the resolution of the image, as evaluation computes it."""
+
+from __future__ import annotations
 
 import torch
 from torch import Tensor
@@ -7,7 +9,7 @@ PIXELS_AT_ONCE = 2**16
 
 
 def mask_intersections(masks: Tensor, others: Tensor) -> Tensor:
-    """Pixels that each of ``masks`` shares with each of ``others``.
+    """Counts the pixels that each of ``masks`` shares with each of ``others``.
 
     Args:
         masks: (R, H, W) bool.
@@ -27,17 +29,17 @@ def mask_intersections(masks: Tensor, others: Tensor) -> Tensor:
 
 
 def pairwise_mask_iou(masks: Tensor, others: Tensor) -> Tensor:
-    """(R, G) IoU of ``masks`` (R, H, W) bool with ``others`` (G, H, W) bool; 0 for empty ones."""
+    """Computes the IoU (R, G) of masks (R, H, W) bool with others (G, H, W) bool; 0 if empty."""
     shared = mask_intersections(masks, others)
     union = mask_areas(masks)[:, None] + mask_areas(others) - shared
     return shared / union.clamp(min=1)
 
 
 def mask_areas(masks: Tensor) -> Tensor:
-    """(R,) float, the pixels of each of ``masks`` (R, H, W) bool."""
+    """Counts the pixels, (R,) float, of each of ``masks`` (R, H, W) bool."""
     return masks.sum((1, 2)).float()
 
 
 def _strips(masks: Tensor) -> tuple[Tensor, ...]:
-    """(n, pixels) at a time of all masks, which as floats would take gigabytes."""
+    """Splits masks into strips (n, pixels), since all of them as floats would take gigabytes."""
     return masks.flatten(1).split(PIXELS_AT_ONCE, dim=1)

@@ -1,4 +1,6 @@
-"""The number the MaskIoU head learns (paper, section 3.2)."""
+"""The training target of the MaskIoU head (paper, section 3.2)."""
+
+from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -18,10 +20,11 @@ class MaskIoUTarget(NamedTuple):
 def mask_iou_target(
     mask_probs: Tensor, ground_truth: RoIGroundTruth, threshold: float = 0.5
 ) -> MaskIoUTarget:
-    """IoU of each predicted mask with the *whole* ground-truth mask, also its part outside the RoI.
+    """Computes the IoU of each predicted mask with the *whole* ground-truth mask.
 
-    On the RoI grid, with ``P`` the prediction above the threshold, ``T`` the ground truth and ``c``
-    the share of the ground truth's area that lies inside the RoI::
+    The part of the ground truth outside the RoI counts. On the RoI grid, with ``P`` the prediction
+    above the threshold, ``T`` the ground truth and ``c`` the share of the ground truth's area that
+    lies inside the RoI::
 
         IoU = |P & T| / (|P| + |T| / c - |P & T|)
 
@@ -37,7 +40,8 @@ def mask_iou_target(
     target = ground_truth.grid >= 0.5
     intersection = (predicted & target).sum((1, 2))
     predicted_area, target_area = predicted.sum((1, 2)), target.sum((1, 2))
-    # A RoI that misses its ground truth has no cell to tell the area outside from; its IoU is 0.
+    # A RoI that misses its ground truth has no cell from which to infer the area outside. Its IoU
+    # is 0.
     coverage = torch.where(ground_truth.coverage > 0, ground_truth.coverage, 1.0)
     union = predicted_area + target_area / coverage - intersection
     iou = intersection / union.clamp(min=1)

@@ -1,10 +1,11 @@
 """Ground-truth masks without the empty part of the image around them.
 
-Reading a mask costs as much as what is read of it, and an object fills a small part of its image.
-Each mask is cut to a window around its pixels; windows of like size lie in one tensor, so that a
-batch of masks is a handful of tensors of bytes, and nothing is as large as the image times its
-objects.
+Reading a mask costs as much as its pixels, and an object fills a small part of its image. Each mask
+is cut to a window around its object. Windows of similar size lie in one tensor, a bucket. A batch
+of masks is then a handful of byte tensors, and nothing is as large as image times objects.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,28 +17,28 @@ from torch import Tensor
 
 
 class MaskWindows(NamedTuple):
-    """The windows of ``G`` masks.
+    """The windows of ``G`` masks, in buckets by size.
 
     Attributes:
-        pages: one (n, h, w) bool tensor for each class of sizes.
-        page: (G,) long on the CPU, the tensor of ``pages`` that holds a mask.
-        slot: (G,) long on the CPU, its place in there.
+        buckets: one (n, h, w) bool tensor for each class of sizes.
+        bucket: (G,) long on the CPU, the bucket of each mask.
+        index_in_bucket: (G,) long on the CPU.
         origin: (G, 2) long on the CPU, (x, y) of the window's corner in the image.
         image_size: (H, W).
     """
 
-    pages: tuple[Tensor, ...]
-    page: Tensor
-    slot: Tensor
+    buckets: tuple[Tensor, ...]
+    bucket: Tensor
+    index_in_bucket: Tensor
     origin: Tensor
     image_size: tuple[int, int]
 
 
 def cut_windows(masks: np.ndarray) -> MaskWindows:
-    """Cut each of mmdet's ``masks`` (G, H, W; any type, not 0 is foreground) to its window.
+    """Cuts each of mmdet's ``masks`` (G, H, W; any type, not 0 is foreground) to its window.
 
-    A window holds every foreground pixel and, where the image goes on, one background pixel around
-    them: whoever interpolates on the window finds what he would find on the image.
+    A window holds every foreground pixel. Where the image continues, it also holds a background
+    pixel around them. Bilinear sampling in the window then equals sampling in the image.
     """
     height, width = masks.shape[1:]
     occupied = torch.from_numpy(masks)
@@ -45,54 +46,57 @@ def cut_windows(masks: np.ndarray) -> MaskWindows:
     x_first, x_last = _extent(occupied.any(1).bool())
     first, last = torch.stack([x_first, y_first], 1), torch.stack([x_last, y_last], 1)
     sizes = last - first
-    names, page = torch.unique(_size_class(sizes), return_inverse=True)
-    pages, slot, origin = [], torch.empty_like(page), torch.empty_like(first)
+    names, bucket = torch.unique(_size_class(sizes), return_inverse=True)
+    buckets, index, origin = [], torch.empty_like(bucket), torch.empty_like(first)
     for i in range(len(names)):
-        members = (page == i).nonzero()[:, 0]
+        members = (bucket == i).nonzero()[:, 0]
         window_w, window_h = sizes[members].amax(0).tolist()
         limit = first.new_tensor([width - window_w, height - window_h])
         origin[members] = torch.minimum(first[members], limit)
-        slot[members] = torch.arange(len(members))
+        index[members] = torch.arange(len(members))
         x, y = origin[members].T.numpy()
-        # A view of every window of that size, from which the wanted ones are copied row by row.
+        # A view of every window of that size. The wanted ones are copied from it row by row.
         every_window = sliding_window_view(masks, (window_h, window_w), axis=(1, 2))
         chosen = every_window[members.numpy(), y, x] != 0
-        # Masks decoded from RLE lie column by column, and so would what is cut from them.
-        pages.append(torch.from_numpy(np.ascontiguousarray(chosen)))
-    return MaskWindows(tuple(pages), page, slot, origin, (height, width))
+        # Masks decoded from RLE lie column by column in memory, and so do their windows.
+        buckets.append(torch.from_numpy(np.ascontiguousarray(chosen)))
+    return MaskWindows(tuple(buckets), bucket, index, origin, (height, width))
 
 
 def upload_windows(windows: Sequence[MaskWindows], device: torch.device) -> list[MaskWindows]:
-    """Bring the windows of several images to ``device`` in one transfer of bytes."""
+    """Moves the windows of several images to ``device`` in one transfer of bytes."""
     if torch.device(device).type == 'cpu':
         return list(windows)
-    pages = [page for image in windows for page in image.pages]
-    if not pages:
+    buckets = [bucket for image in windows for bucket in image.buckets]
+    if not buckets:
         return list(windows)
-    buffer = torch.cat([page.flatten() for page in pages]).to(device)
-    chunks = iter(buffer.split([page.numel() for page in pages]))
+    buffer = torch.cat([bucket.flatten() for bucket in buckets]).to(device)
+    chunks = iter(buffer.split([bucket.numel() for bucket in buckets]))
     return [
-        image._replace(pages=tuple(next(chunks).view(page.shape) for page in image.pages))
+        image._replace(buckets=tuple(next(chunks).view(bucket.shape) for bucket in image.buckets))
         for image in windows
     ]
 
 
-def paste_windows(windows: MaskWindows, device: torch.device) -> Tensor:
-    """The whole masks again, (G, H, W) bool on ``device``; fast where the windows are there."""
+def paste_windows(windows: MaskWindows, device: str | torch.device) -> Tensor:
+    """Restores the whole masks, (G, H, W) bool on ``device``; fast if the windows are there."""
     masks = torch.zeros(
-        len(windows.slot), *windows.image_size, dtype=torch.bool, device=torch.device(device)
+        len(windows.index_in_bucket),
+        *windows.image_size,
+        dtype=torch.bool,
+        device=torch.device(device),
     )
-    for i, page in enumerate(windows.pages):
-        members = (windows.page == i).nonzero()[:, 0]  # in the order of their slots
+    for i, bucket in enumerate(windows.buckets):
+        members = (windows.bucket == i).nonzero()[:, 0]  # in the order of their indices
         x, y = windows.origin[members].to(device).T[..., None, None]
-        rows = y + torch.arange(page.size(1), device=device)[:, None]
-        columns = x + torch.arange(page.size(2), device=device)
-        masks[members.to(device)[:, None, None], rows, columns] = page.to(device)
+        rows = y + torch.arange(bucket.size(1), device=device)[:, None]
+        columns = x + torch.arange(bucket.size(2), device=device)
+        masks[members.to(device)[:, None, None], rows, columns] = bucket.to(device)
     return masks
 
 
 def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last (exclusive) True of each row of (G, L), one wider on each side within L."""
+    """Finds the first and last (exclusive) True of each row of (G, L), widened by 1 within L."""
     length = occupied.size(1)
     marks = occupied.byte()
     first = marks.argmax(1)
@@ -102,9 +106,10 @@ def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _size_class(sizes: Tensor) -> Tensor:
-    """A number (G,) for each (width, height): a power of four of either side makes another class.
+    """Numbers (G,) the sizes (width, height); each power of four of a side is another class.
 
-    A page costs a few calls and has the size of its largest window: few classes, little empty.
+    A bucket costs a few calls and has the size of its largest window. Classes of this width keep
+    both the buckets and the empty pixels few.
     """
     width, height = sizes.double().log2().div(2).ceil().long().T
     return 32 * width + height

@@ -1,4 +1,6 @@
-"""How much of a polygon lies inside a box, from the polygon itself."""
+"""The share of a polygon that lies inside a box, computed from the outline."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -11,13 +13,13 @@ from torch import Tensor
 def polygon_shapes(
     polygons: Sequence[Sequence[np.ndarray]], image_size: tuple[int, int]
 ) -> np.ndarray:
-    """Shapely geometries (G,) of objects, each of one or more parts, within the image (H, W).
+    """Builds shapely geometries (G,) of objects of one or more parts within the image (H, W).
 
-    Parts that overlap count once, and an outline that crosses itself is taken as it is drawn. A
-    part of fewer than three points has no area.
+    Overlapping parts count once. An outline that crosses itself encloses what is drawn. A part of
+    fewer than three points has no area.
 
     Args:
-        polygons: of each object its parts, each (2 * points,): x, y, x, y, ... in input pixels.
+        polygons: the parts of each object, each (2 * points,): x, y, x, y, ... in input pixels.
     """
     image = shapely.box(0, 0, image_size[1], image_size[0])
     objects = [
@@ -30,7 +32,7 @@ def polygon_shapes(
 def polygon_coverage(
     shapes: np.ndarray, boxes: np.ndarray, inds: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Share of each RoI's object that lies inside the RoI.
+    """Computes the share of each RoI's object that lies inside the RoI.
 
     Args:
         shapes: (G,) from :func:`polygon_shapes`.

@@ -1,4 +1,6 @@
-"""What the ground truth looks like from a RoI: on its grid, and how much of it lies inside."""
+"""The ground truth of a RoI: its mask on the RoI grid, and the share of it inside the RoI."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -28,10 +30,10 @@ class RoIGroundTruth(NamedTuple):
 def masks_on_grid(
     windows: MaskWindows, boxes: Tensor, inds: Tensor, size: tuple[int, int]
 ) -> Tensor:
-    """Ground-truth masks on the grids of RoIs: mmdet's mask targets before they are binarised.
+    """Resamples ground-truth masks on RoI grids: mmdet's mask targets before binarisation.
 
     The grid is RoIAlign (aligned, adaptive sampling) of the mask in the box, clipped to the image.
-    Each mask is read where it stands, for all its RoIs; none is copied for a RoI.
+    Each mask is read in place for all its RoIs. None is copied for a RoI.
 
     Args:
         windows: the ``G`` masks of one image.
@@ -44,13 +46,15 @@ def masks_on_grid(
     """
     boxes = _in_windows(windows, boxes, inds)
     grid = boxes.new_zeros((len(boxes), *size))
-    for page, rois, slot in _by_page(windows, inds, boxes.device):
-        grid[rois] = roi_align_masks(page, slot, boxes[rois], size)
+    for masks, rois, index in _by_bucket(windows, inds, boxes.device):
+        grid[rois] = roi_align_masks(masks, index, boxes[rois], size)
     return grid
 
 
 def mask_coverage(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> tuple[Tensor, Tensor]:
-    """Share of each RoI's ground-truth mask inside the RoI, exact for fractional box edges.
+    """Computes the share of each RoI's ground-truth mask inside the RoI.
+
+    It is exact for fractional box edges.
 
     Args:
         windows, boxes, inds: as for :func:`masks_on_grid`.
@@ -61,55 +65,55 @@ def mask_coverage(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> tuple[Te
     """
     boxes = _in_windows(windows, boxes, inds)
     inside, whole = boxes.new_zeros(len(boxes)), boxes.new_zeros(len(boxes))
-    for page, rois, slot in _by_page(windows, inds, boxes.device):
-        inside[rois], whole[rois] = _areas(page, slot, boxes[rois])
+    for masks, rois, index in _by_bucket(windows, inds, boxes.device):
+        inside[rois], whole[rois] = _areas(masks, index, boxes[rois])
     valid = (boxes[:, 2:] > boxes[:, :2]).all(1) & (whole > 0)
     return torch.where(valid, inside / whole.clamp(min=1), 0.0), valid
 
 
 def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """``boxes`` (R, 4) within the image (H, W); one outside becomes a line on the border."""
+    """Clips ``boxes`` (R, 4) to the image (H, W); a box outside becomes a line on the border."""
     height, width = image_size
     return boxes.clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
 
 
 def _in_windows(windows: MaskWindows, boxes: Tensor, inds: Tensor) -> Tensor:
-    """``boxes`` clipped to the image, in pixels of their mask's window, on the pixels' device."""
-    device = windows.pages[0].device if windows.pages else boxes.device
+    """Clips ``boxes`` and moves them to pixels of their mask's window, on the pixels' device."""
+    device = windows.buckets[0].device if windows.buckets else boxes.device
     origin = windows.origin[inds.cpu()].to(boxes)
     return (clip_boxes(boxes, windows.image_size) - origin.repeat(1, 2)).to(device)
 
 
-def _by_page(
+def _by_bucket(
     windows: MaskWindows, inds: Tensor, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of each page the masks that RoIs look at, these RoIs (r,), and each one's mask (r,)."""
+    """Yields of each bucket the masks that RoIs need, those RoIs (r,) and the mask of each (r,)."""
     inds = inds.cpu()
-    for i, page in enumerate(windows.pages):
-        rois = (windows.page[inds] == i).nonzero()[:, 0]
+    for i, bucket in enumerate(windows.buckets):
+        rois = (windows.bucket[inds] == i).nonzero()[:, 0]
         if len(rois):
-            used, place = windows.slot[inds[rois]].unique(return_inverse=True)
-            masks = page if len(used) == len(page) else page[used.to(device)]
+            used, place = windows.index_in_bucket[inds[rois]].unique(return_inverse=True)
+            masks = bucket if len(used) == len(bucket) else bucket[used.to(device)]
             yield masks, rois.to(device), place.to(device)
 
 
-def _areas(page: Tensor, slot: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Area (r,) of each RoI's mask inside its box, exact for fractional edges, and in all."""
-    height, width = page.shape[1:]
+def _areas(masks: Tensor, index: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Computes the area (r,) of each RoI's mask inside its box, and of the whole mask."""
+    height, width = masks.shape[1:]
     # Pixels of each column above each row: linear in y within a pixel, so interpolation is exact.
-    above = page.new_zeros((len(page), height + 1, width), dtype=torch.int32)
-    above[:, 1:] = page
+    above = masks.new_zeros((len(masks), height + 1, width), dtype=torch.int32)
+    above[:, 1:] = masks
     above.cumsum_(1)  # in place: a copy would be the most memory that a step's targets take
     x1, y1, x2, y2 = clip_boxes(boxes, (height, width)).unbind(1)
-    columns = _at_height(above, slot, y2) - _at_height(above, slot, y1)
+    columns = _at_height(above, index, y2) - _at_height(above, index, y1)
     pixel = torch.arange(width, device=boxes.device)
     inside_x = (torch.minimum(x2[:, None], pixel + 1) - torch.maximum(x1[:, None], pixel)).clamp(
         min=0
     )
-    return (columns * inside_x).sum(1), above[:, -1].sum(1)[slot].to(boxes)
+    return (columns * inside_x).sum(1), above[:, -1].sum(1)[index].to(boxes)
 
 
-def _at_height(above: Tensor, slot: Tensor, y: Tensor) -> Tensor:
-    """Rows (r, w) of ``above`` (n, h + 1, w) at the fractional heights ``y`` (r,)."""
+def _at_height(above: Tensor, index: Tensor, y: Tensor) -> Tensor:
+    """Interpolates rows (r, w) of ``above`` (n, h + 1, w) at the fractional heights ``y`` (r,)."""
     row = y.long().clamp(max=above.size(1) - 2)
-    return torch.lerp(above[slot, row].to(y), above[slot, row + 1].to(y), (y - row)[:, None])
+    return torch.lerp(above[index, row].to(y), above[index, row + 1].to(y), (y - row)[:, None])

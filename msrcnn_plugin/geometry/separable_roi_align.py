@@ -1,33 +1,35 @@
 """RoIAlign of masks, one axis after the other.
 
-RoIAlign's cell is the mean of bilinear samples on a regular grid, so it is a weighted sum of rows,
-then of columns. mmcv's op evaluates every sample of every cell; for a RoI of h x w pixels that is h
-x w samples of four pixels each. Summing whole rows first costs a row for each of h samples, at the
-speed of memory.
+A cell of RoIAlign is the mean of bilinear samples on a regular grid. So it is a weighted sum of
+rows, then of columns. mmcv's op evaluates every sample of every cell: for a RoI of h x w pixels
+these are h x w samples of four pixels each. Summing whole rows first costs a row for each of h
+samples, at the speed of memory.
 """
+
+from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def roi_align_masks(page: Tensor, slot: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """What ``mmcv.ops.roi_align(..., aligned=True, sampling_ratio=0)`` gives, to rounding.
+def roi_align_masks(masks: Tensor, index: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Computes ``mmcv.ops.roi_align(..., aligned=True, sampling_ratio=0)``, up to rounding.
 
     Args:
-        page: (n, h, w) masks.
-        slot: (r,) long, the mask each RoI looks at.
-        boxes: (r, 4) pixels of the page.
+        masks: (n, h, w) masks.
+        index: (r,) long, the mask of each RoI.
+        boxes: (r, 4) pixels of its mask.
         size: (height, width) of the grid.
 
     Returns:
         (r, height, width) float in [0, 1].
     """
-    n, h, w = page.shape
+    n, h, w = masks.shape
     x1, y1, x2, y2 = boxes.unbind(1)
-    rows = page.to(boxes).reshape(n * h, w)
-    rows = _resample(rows, slot * h, h, y1, y2, size[0])
-    columns = rows.transpose(1, 2).reshape(len(slot) * w, size[0])
+    rows = masks.to(boxes).reshape(n * h, w)
+    rows = _resample(rows, index * h, h, y1, y2, size[0])
+    columns = rows.transpose(1, 2).reshape(len(index) * w, size[0])
     first_column = torch.arange(0, len(columns), w, device=boxes.device)
     return _resample(columns, first_column, w, x1, x2, size[1]).transpose(1, 2)
 
@@ -35,7 +37,7 @@ def roi_align_masks(page: Tensor, slot: Tensor, boxes: Tensor, size: tuple[int, 
 def _resample(
     lines: Tensor, first: Tensor, length: int, start: Tensor, end: Tensor, cells: int
 ) -> Tensor:
-    """Each RoI's stack of lines, resampled to ``cells`` lines.
+    """Resamples each RoI's stack of lines to ``cells`` lines.
 
     Args:
         lines: (L, e) all lines; a RoI's are ``length`` consecutive ones.
@@ -67,5 +69,5 @@ def _resample(
 
 
 def _starts(counts: Tensor) -> Tensor:
-    """Where each of consecutive runs of ``counts`` begins."""
+    """Computes the start of each of consecutive runs of ``counts``."""
     return counts.cumsum(0) - counts

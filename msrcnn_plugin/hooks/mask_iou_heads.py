@@ -1,4 +1,8 @@
-"""Where the MaskIoU heads of a model are."""
+"""The MaskIoU heads of a model, found by name."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from torch import nn
@@ -6,8 +10,10 @@ from torch import nn
 HEAD_NAME = 'mask_iou_head'
 
 
-def find_mask_iou_heads(model: nn.Module) -> list[nn.Module]:
-    """The MaskIoU heads of ``model``, wrapped for several processes or not; one, or one a stage.
+def find_mask_iou_heads(model: Any) -> list[Any]:
+    """Finds the MaskIoU heads of ``model``, wrapped for several processes or not.
+
+    There is one, or one for each stage of a cascade.
 
     Raises:
         ValueError: if it has none.

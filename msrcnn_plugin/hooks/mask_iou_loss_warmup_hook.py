@@ -1,6 +1,8 @@
-"""Lets the masks become masks before the MaskIoU head learns from them."""
+"""Ramps up the MaskIoU loss, so that masks are meaningful before their IoU is learned."""
 
-from typing import Optional
+from __future__ import annotations
+
+from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -12,7 +14,7 @@ from .mask_iou_heads import find_mask_iou_heads
 class MaskIoULossWarmupHook(Hook):
     """Raises the weight of the MaskIoU loss linearly, from ``start_factor`` of it to all of it.
 
-    The weight depends on the iteration alone, so that a resumed run goes on where it stopped.
+    The weight depends on the iteration alone, so a resumed run continues where it stopped.
 
     Args:
         length: iterations, or epochs where ``by_epoch``, until the full weight is reached.
@@ -31,7 +33,7 @@ class MaskIoULossWarmupHook(Hook):
         self.start_factor = start_factor
         self.by_epoch = by_epoch
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Any) -> None:
         self._losses = [head.loss_iou for head in find_mask_iou_heads(runner.model)]
         without = [type(loss).__name__ for loss in self._losses if not hasattr(loss, 'loss_weight')]
         if without:
@@ -41,12 +43,12 @@ class MaskIoULossWarmupHook(Hook):
             )
         self._weights = [loss.loss_weight for loss in self._losses]
 
-    def before_train_iter(self, runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         done = (runner.epoch if self.by_epoch else runner.iter) / self.length
         factor = min(1.0, self.start_factor + (1 - self.start_factor) * done)
         for loss, weight in zip(self._losses, self._weights):
             loss.loss_weight = weight * factor
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Any) -> None:
         for loss, weight in zip(self._losses, self._weights):
             loss.loss_weight = weight

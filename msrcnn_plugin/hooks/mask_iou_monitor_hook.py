@@ -1,19 +1,21 @@
-"""What the MaskIoU head learns from, and how well, in the training log."""
+"""Figures of the MaskIoU head's training samples and predictions in the training log."""
 
-from typing import Optional
+from __future__ import annotations
+
+from typing import Any
 
 import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from torch import Tensor
+from torch import Tensor, nn
 
 from .mask_iou_heads import find_mask_iou_heads
 
 
 @HOOKS.register_module()
 class MaskIoUMonitorHook(Hook):
-    """Logs ``train/mask_iou_*`` of the last ``interval`` iterations over all processes:
+    """Logs ``train/mask_iou_*`` of the last ``interval`` iterations over all processes.
 
     - ``positives``: positives an iteration that the loss counted;
     - ``target``, ``prediction``: their mean IoU, true and predicted;
@@ -35,8 +37,8 @@ class MaskIoUMonitorHook(Hook):
             raise ValueError(f'interval={interval}; give a number of iterations, 1 or more.')
         self.interval = interval
 
-    def before_train(self, runner) -> None:
-        self._sums: Optional[Tensor] = None
+    def before_train(self, runner: Any) -> None:
+        self._sums = _nothing()
         self._iterations = 0
         # The loss module sees just what is learned: prediction, target, and which of them count.
         self._handles = [
@@ -44,30 +46,38 @@ class MaskIoUMonitorHook(Hook):
             for head in find_mask_iou_heads(runner.model)
         ]
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         self._iterations += 1
-        if not self.every_n_train_iters(runner, self.interval) or self._sums is None:
+        if not self.every_n_train_iters(runner, self.interval):
             return
+        # All processes take part, also one whose loss was never called.
         all_reduce(self._sums)
         # The first window of a resumed run may be shorter than the others.
         for name, value in summarise(self._sums, self._iterations).items():
             runner.message_hub.update_scalar(f'train/mask_iou_{name}', value)
-        self._sums, self._iterations = None, 0
+        self._sums, self._iterations = _nothing(), 0
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Any) -> None:
         for handle in self._handles:
             handle.remove()
 
-    def _observe(self, loss_iou, inputs, kwargs, output) -> None:
-        prediction, target = (tensor.detach().double() for tensor in inputs)
+    def _observe(self, loss_iou: nn.Module, inputs: tuple, kwargs: dict, output: Any) -> None:
+        prediction, target = (tensor.detach().double() for tensor in inputs[:2])
         if getattr(loss_iou, 'use_sigmoid', False):
             prediction = prediction.sigmoid()
-        sums = sum_pairs(prediction, target, kwargs['weight'].detach().double())
-        self._sums = sums if self._sums is None else self._sums + sums
+        weight = kwargs.get('weight')
+        weight = torch.ones_like(target) if weight is None else weight.detach().double()
+        self._sums = self._sums.to(target.device) + sum_pairs(prediction, target, weight)
+
+
+def _nothing() -> Tensor:
+    return torch.zeros(7, dtype=torch.double)
 
 
 def sum_pairs(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """(7,) sums over pairs (R,), which add up and from which :func:`summarise` makes figures."""
+    """Computes sums (7,) over pairs (R,), from which :func:`summarise` computes figures."""
     ones = torch.ones_like(target)
     terms = (
         ones,
@@ -82,13 +92,13 @@ def sum_pairs(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def summarise(sums: Tensor, iterations: int) -> dict[str, float]:
-    """Figures of a window from the sums of its pairs."""
+    """Computes the figures of a window from the sums of its pairs."""
     n, *rest = sums.tolist()
     target, prediction, mae, target_sq, prediction_sq, product = (
         value / n if n else float('nan') for value in rest
     )
     spread = (target_sq - target**2) * (prediction_sq - prediction**2)
-    # Below this the spread is what rounding left of none.
+    # Below this the spread is rounding error.
     correlation = (product - target * prediction) / spread**0.5 if spread > 1e-15 else float('nan')
     return dict(
         positives=n / iterations,

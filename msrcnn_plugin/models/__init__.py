@@ -1,10 +1,8 @@
-"""The MaskIoU head, and mmdet's RoI heads that use it."""
+"""The MaskIoU head, and mmdet's RoI heads with mask scoring."""
 
 from .. import checked_host  # noqa: F401  (before anything that needs mmdet)
-from . import variants
 from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .detected_masks import DetectionSampler
-from .detectron_anchors import DetectronAnchorGenerator
 from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
@@ -14,7 +12,6 @@ from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSR
 
 __all__ = [
     'DetectionSampler',
-    'DetectronAnchorGenerator',
     'MSCascadeRoIHead',
     'MSDoubleHeadRoIHead',
     'MSDynamicRoIHead',
@@ -28,5 +25,4 @@ __all__ = [
     'MaskScoringMixin',
     'ReplaySampler',
     'calibrated_checkpoint',
-    'variants',
 ]

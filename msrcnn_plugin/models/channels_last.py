@@ -1,8 +1,10 @@
 """The host's mask head in training, with the channels of a pixel side by side in memory.
 
-Convolutions of many small images are fastest in this layout, forward and backward; results differ
-by rounding. At prediction nothing is changed: the host's results stay those of the host to the bit.
+Convolutions of many small images are fastest in this layout, forward and backward. Results differ
+by rounding. At prediction nothing changes: the results stay those of the host to the bit.
 """
+
+from __future__ import annotations
 
 from functools import partial
 
@@ -15,9 +17,9 @@ LAYOUT_FREE_HEADS = (FCNMaskHead, HTCMaskHead)
 
 
 def train_channels_last(mask_head: nn.Module, mask_iou_head: nn.Module) -> None:
-    """From now on ``mask_head`` sees channels-last features, where it can, while the other trains.
+    """Makes ``mask_head`` see channels-last features, where it can, while the other one trains.
 
-    That is so in training, and where the MaskIoU head alone is trained too.
+    This includes the training of the MaskIoU head alone.
     """
     if type(mask_head) in LAYOUT_FREE_HEADS and not _uses_mmcv_operators(mask_head):
         # Not a closure: a copy of the model would go on asking the MaskIoU head of this one.
@@ -31,10 +33,11 @@ def _uses_mmcv_operators(module: nn.Module) -> bool:
     return any(type(layer).__module__.startswith('mmcv.ops') for layer in module.modules())
 
 
-def _keep_strides_of_gradient(weight: nn.Parameter) -> None:
-    """Of a (K, C, 1, 1) weight channels last comes with other strides of the ones.
+def _keep_strides_of_gradient(weight: Tensor) -> None:
+    """Gives the gradient of a (K, C, 1, 1) weight the strides of the weight.
 
-    Nothing lies elsewhere for that, but DDP warns of it.
+    With channels last, the strides of the sides of 1 differ. That moves nothing in memory, but DDP
+    warns about it.
     """
     weight.register_hook(lambda grad: grad.as_strided(weight.size(), weight.stride()))
 

@@ -1,13 +1,16 @@
-"""What a model detects in its training images, for its MaskIoU head to learn from.
+"""Training samples of the MaskIoU head: what the model detects in its training images.
 
 The paper's head learns from the mask head's positives: boxes that fit an object. At test it also
-scores duplicates, boxes around half an object and boxes around none; having seen none of them, it
-calls them good.
+scores duplicates, boxes around half an object and boxes around none. A head that has seen none of
+them predicts a high IoU.
 """
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Callable, NamedTuple, Optional
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +22,7 @@ from torch import Tensor, nn
 
 from ..geometry import MaskIoUTarget, mask_areas, mask_intersections, pairwise_mask_iou
 from .ground_truth_masks import prepare_masks
-from .mask_forward import MaskForward
+from .mask_forward import stages
 
 LEAST_SCORE = 1e-6  # so that a class score of 0 can be drawn
 
@@ -28,14 +31,14 @@ class DetectedMasks(NamedTuple):
     """``R`` detections of a batch, in the order of its images.
 
     Attributes:
-        forwards: the mask head's calls for them; none where ``R`` is 0.
-        mask_probs: (R, M, M) probability of the emitted masks.
+        roi_feats: (R, C, S, S) as the MaskIoU head sees them.
+        mask_probs: (R, M, M) probability of the final masks.
         labels: (R,) long, the predicted classes.
-        target: the exact mask IoU of each with the best ground truth of its class, or what another
-            sampler has for it.
+        target: the exact mask IoU of each with the best ground truth of its class, or another
+            sampler's target.
     """
 
-    forwards: Sequence[MaskForward]
+    roi_feats: Tensor
     mask_probs: Tensor
     labels: Tensor
     target: MaskIoUTarget
@@ -45,18 +48,19 @@ class DetectedMasks(NamedTuple):
 class DetectionSampler:
     """Detects in the training images as at test: the host's ``predict``, in eval mode.
 
-    The target is the IoU that evaluation would find, at the resolution of the input image: 0 for a
-    false detection, none for what evaluation ignores.
+    The target is the IoU that evaluation would compute at the resolution of the input image. It is
+    0 for a false detection. What evaluation ignores has no target.
     Nothing but the MaskIoU head learns from the samples: they are detected without gradient.
 
     Args:
         num: detections drawn of each image, before their masks are predicted; None for all. It
             bounds the time of a step where images hold hundreds.
-        score_power: the chance to be drawn goes with the class score to this power; 0 for the same
-            chance, 1 for more of those that rank high, whose order AP depends on.
+        score_power: a detection is drawn with a chance proportional to its class score to this
+            power. 0 draws uniformly; 1 draws more of those that rank high, whose order AP depends
+            on.
     """
 
-    def __init__(self, num: Optional[int] = None, score_power: float = 0.0) -> None:
+    def __init__(self, num: int | None = None, score_power: float = 0.0) -> None:
         if num is not None and num < 1:
             raise ValueError(f'DetectionSampler: num={num}; give 1 or more, or None for all.')
         self.num = num
@@ -65,12 +69,12 @@ class DetectionSampler:
     @torch.no_grad()
     def __call__(
         self,
-        roi_head: nn.Module,
+        roi_head: Any,
         x: tuple[Tensor, ...],
         rpn_results_list: InstanceList,
         batch_data_samples: SampleList,
     ) -> DetectedMasks:
-        """Samples of a batch, from the arguments of the host's ``loss``.
+        """Detects in a batch, given the arguments of the host's ``loss``.
 
         Args:
             roi_head: with mask scoring.
@@ -83,39 +87,50 @@ class DetectionSampler:
         drawn, predictions = _boxes_drawn(roi_head, self._draw), _predictions_seen(roi_head)
         with _evaluating(roi_head), drawn, predictions as seen:
             roi_head.predict(x, rpn_results_list, images, rescale=False)
-        forwards, emitted, results_list = seen[-1]
-        emitted = emitted or [x[0].new_zeros(0, 1, 1)] * len(images)
+        calls, final_mask_probs, results_list = seen[-1]
+        if not calls:  # No detection in the batch: the host returns before its mask head.
+            final_mask_probs = [x[0].new_zeros(0, 1, 1)] * len(images)
         targets = [
             self._target(roi_head, *found)
-            for found in zip(results_list, emitted, batch_data_samples)
+            for found in zip(results_list, final_mask_probs, batch_data_samples)
         ]
         return DetectedMasks(
-            forwards,
-            torch.cat(emitted),
+            calls[-1].roi_feats if calls else _feats_of_nothing(roi_head, x[0]),
+            torch.cat([*final_mask_probs]),
             torch.cat([results.labels for results in results_list]),
             MaskIoUTarget(*(torch.cat(parts) for parts in zip(*targets))),
         )
 
     def _target(
         self,
-        roi_head: nn.Module,
+        roi_head: Any,
         results: InstanceData,
         mask_probs: Tensor,
         sample: DetDataSample,
     ) -> MaskIoUTarget:
-        """Of an image's detections, whose emitted masks are ``mask_probs`` (N, M, M)."""
+        """Computes the target of an image's N detections with final masks (N, M, M)."""
         return detection_target(results.masks, results.labels, sample)
 
     def _draw(self, results: InstanceData) -> InstanceData:
-        """``num`` of an image's detections, none of them twice, in their order."""
+        """Draws ``num`` of an image's detections, none of them twice, and keeps their order."""
         if self.num is None or len(results) <= self.num:
             return results
         chances = results.scores.clamp(min=LEAST_SCORE) ** self.score_power
         return results[torch.multinomial(chances, self.num).sort().values]
 
 
+def _feats_of_nothing(roi_head: Any, feature: Tensor) -> Tensor:
+    """Makes the RoI features (0, C, S, S) of no RoI.
+
+    The loss of nothing still reaches the MaskIoU head: other processes may have detections, and
+    would wait for its gradient.
+    """
+    head = stages(roi_head.mask_iou_head)[-1]
+    return feature.new_zeros(0, head.in_channels, *head.roi_feat_size)
+
+
 def detection_target(masks: Tensor, labels: Tensor, sample: DetDataSample) -> MaskIoUTarget:
-    """Exact mask IoU of an image's detections.
+    """Computes the exact mask IoU of an image's detections.
 
     Args:
         masks: (N, H, W) bool.
@@ -126,27 +141,28 @@ def detection_target(masks: Tensor, labels: Tensor, sample: DetDataSample) -> Ma
         ``iou`` (N,) or (K, N), 0 without a ground truth of the class. ``valid``, as large, False
         for what evaluation ignores: a detection without a match, mostly in a crowd of its class.
     """
-    iou, _ = best_truth(masks, labels, sample.gt_instances)
+    iou, _ = best_ground_truth(masks, labels, sample.gt_instances)
     return MaskIoUTarget(iou, is_evaluated(iou, masks, labels, sample))
 
 
-def best_truth(masks: Tensor, labels: Tensor, truth: InstanceData) -> tuple[Tensor, Tensor]:
-    """The ground truth of its class that each of an image's detections fits best.
+def best_ground_truth(masks: Tensor, labels: Tensor, gts: InstanceData) -> tuple[Tensor, Tensor]:
+    """Finds, for each of an image's detections, the ground truth of its class that it fits best.
 
     Args:
         masks, labels: as `detection_target` takes them.
-        truth: ``masks`` and ``labels`` of G instances.
+        gts: ``masks`` and ``labels`` of G instances.
 
     Returns:
-        the exact mask IoU (N,), and which it is (N,) long; 0 and -1 where none is touched.
+        The exact mask IoU (N,) and the ground truth's index (N,) long; 0 and -1 where the mask
+        touches none.
     """
-    iou = pairwise_mask_iou(masks, _pixels(truth, masks))
-    largest, place = _largest(iou * _same_class(labels, truth))
+    iou = pairwise_mask_iou(masks, _pixels(gts, masks))
+    largest, place = _largest(iou * _same_class(labels, gts))
     return largest, torch.where(largest > 0, place, -1)
 
 
 def is_evaluated(iou: Tensor, masks: Tensor, labels: Tensor, sample: DetDataSample) -> Tensor:
-    """(N,) bool, False for detections that evaluation ignores: without a match, in a crowd.
+    """Tells which detections (N,) evaluation counts; it ignores those in a crowd without a match.
 
     Args:
         iou: (N,) exact mask IoU of each with its best ground truth.
@@ -161,12 +177,12 @@ def is_evaluated(iou: Tensor, masks: Tensor, labels: Tensor, sample: DetDataSamp
 
 
 def _same_class(labels: Tensor, instances: InstanceData) -> Tensor:
-    """(N, G) bool, or (K, 1, G)."""
+    """Compares classes: (N, G) bool, or (K, 1, G)."""
     return labels[..., None] == instances.labels
 
 
 def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
-    """(G, H, W) bool masks of the instances, on the pixels and the device of ``like`` (N, H, W)."""
+    """Gives the instances' masks (G, H, W) bool with the size and device of ``like`` (N, H, W)."""
     masks, size = instances.masks, tuple(like.shape[1:])
     if (masks.height, masks.width) != size:
         masks = masks.pad(size)  # mmdet's preprocessor pads those of gt_instances alone
@@ -174,13 +190,13 @@ def _pixels(instances: InstanceData, like: Tensor) -> Tensor:
 
 
 def _largest(values: Tensor) -> tuple[Tensor, Tensor]:
-    """(..., N) the largest of each row of (..., N, G), and its place; 0 and -1 for G = 0."""
+    """Finds the largest (..., N) of each row of (..., N, G), and its place; 0 and -1 for G = 0."""
     largest, place = F.pad(values, (1, 0)).max(-1)
     return largest, place - 1
 
 
 def _at_mask_resolution(sample: DetDataSample) -> DetDataSample:
-    """What the host needs to know to paste masks into the (padded) training image."""
+    """Makes the metadata with which the host pastes masks into the (padded) training image."""
     masks = sample.gt_instances.masks
     size = dict(ori_shape=(masks.height, masks.width), scale_factor=(1.0, 1.0))
     return DetDataSample(metainfo={**sample.metainfo, **size})
@@ -188,7 +204,7 @@ def _at_mask_resolution(sample: DetDataSample) -> DetDataSample:
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """In eval mode; afterwards each layer in the mode it had, frozen ones too."""
+    """Sets eval mode; afterwards each layer is in the mode it had, frozen ones too."""
     modes = [(layer, layer.training) for layer in module.modules()]
     module.eval()
     try:
@@ -199,26 +215,20 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _boxes_drawn(
-    roi_head: nn.Module, draw: Callable[[InstanceData], InstanceData]
-) -> Iterator[None]:
-    """Go on with the drawn boxes alone, before masks are predicted for all."""
+def _boxes_drawn(roi_head: Any, draw: Callable[[InstanceData], InstanceData]) -> Iterator[None]:
+    """Keeps the drawn boxes alone, before masks are predicted for all."""
     predict_bbox = roi_head.predict_bbox
-    roi_head.predict_bbox = lambda *args, **kwargs: [
-        draw(results) for results in predict_bbox(*args, **kwargs)
-    ]
-    try:
+
+    def draw_from_all(*args: Any, **kwargs: Any) -> InstanceList:
+        return [draw(results) for results in predict_bbox(*args, **kwargs)]
+
+    with patch.object(roi_head, 'predict_bbox', draw_from_all):
         yield
-    finally:
-        del roi_head.predict_bbox
 
 
 @contextmanager
-def _predictions_seen(roi_head: nn.Module) -> Iterator[list]:
-    """Collect what would be scored, unscored: the MaskIoU head sees it later, with gradient."""
+def _predictions_seen(roi_head: Any) -> Iterator[list]:
+    """Collects what would be scored, unscored: the MaskIoU head sees it later, with gradient."""
     seen: list = []
-    roi_head.score_masks = lambda *given: seen.append(given)
-    try:
+    with patch.object(roi_head, 'score_masks', lambda *given: seen.append(given)):
         yield seen
-    finally:
-        del roi_head.score_masks

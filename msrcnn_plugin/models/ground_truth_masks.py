@@ -1,12 +1,14 @@
-"""mmdet's ground-truth masks that show themselves on RoI grids fast.
+"""Ground-truth masks of mmdet with fast RoI cropping.
 
-The host's mask head asks its ground truth for ``crop_and_resize`` of the positives; mmdet's own
-answer copies the whole image once for each of them. The classes here answer from windows cut once a
-step, and keep the grids for the MaskIoU target, which needs the same ones.
+The host's mask head asks its ground truth for ``crop_and_resize`` of the positives. mmdet's own
+answer copies the whole image once for each of them. The classes here crop from windows that are cut
+once a step. They remember the last grid, since the MaskIoU target needs the same one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,33 +28,73 @@ from ..geometry import (
     upload_windows,
 )
 
+Size = tuple[int, int]
+Device = str | torch.device
+
+
+class _LastGrid(NamedTuple):
+    """A grid (R, height, width) in [0, 1] and what was asked for it: boxes (R, 4), masks (R,)."""
+
+    boxes: np.ndarray
+    inds: np.ndarray
+    grid: Tensor
+
+    def answers(self, boxes: np.ndarray, inds: np.ndarray, size: Size) -> bool:
+        return (
+            tuple(self.grid.shape[1:]) == size
+            and np.array_equal(self.boxes, boxes)
+            and np.array_equal(self.inds, inds)
+        )
+
 
 class RoIMasks:
-    """Part of bitmaps and polygons: they keep what the host's mask head asked for last."""
+    """Adds the ground truth of RoIs to mmdet's masks."""
 
-    _asked: Optional[RoIGroundTruth] = None
+    height: int
+    width: int
+    _last: _LastGrid | None = None
 
-    def ground_truth(self, boxes: Tensor, inds: Tensor, size: tuple[int, int]) -> RoIGroundTruth:
-        """Ground truth of other RoIs than the mask head's; arguments of `take_ground_truth`."""
-        self._asked = None
-        return self.take_ground_truth(boxes, inds, size)
+    def ground_truth(self, boxes: Tensor, inds: Tensor, size: Size) -> RoIGroundTruth:
+        """Computes the ground truth of RoIs.
 
-    def take_ground_truth(
-        self, boxes: Tensor, inds: Tensor, size: tuple[int, int]
-    ) -> RoIGroundTruth:
-        """Ground truth of the RoIs: what the mask head just asked for, or computed if it did not.
+        The grid is not computed again where the host's mask head has just asked for the same one.
 
         Args:
             boxes: (R, 4) input pixels.
-            inds: (R,) long, the masks.
+            inds: (R,) long, the mask of each RoI.
             size: (height, width) of the grid.
         """
-        if self._asked is None or self._asked.grid.shape != (len(boxes), *size):
-            height, width = self.height, self.width
-            clipped = clip_boxes(boxes.detach().cpu(), (height, width)).numpy()
-            self.crop_and_resize(clipped, size, inds.cpu().numpy(), boxes.device)
-        asked, self._asked = self._asked, None
-        return RoIGroundTruth(*(tensor.to(boxes.device) for tensor in asked))
+        clipped = clip_boxes(boxes.detach().cpu(), (self.height, self.width)).numpy()
+        masks = inds.cpu().numpy()
+        parts = self._grid(clipped, masks, size, boxes.device), *self._coverage(clipped, masks)
+        return RoIGroundTruth(*(tensor.to(boxes.device) for tensor in parts))
+
+    def crop_and_resize(
+        self,
+        bboxes: np.ndarray,
+        out_shape: Size,
+        inds: np.ndarray,
+        device: Device = 'cpu',
+        interpolation: str = 'bilinear',
+        binarize: bool = True,
+    ) -> BitmapMasks:
+        """Does what the method of mmdet's masks does."""
+        height, width = out_shape
+        grid = self._grid(np.asarray(bboxes), np.asarray(inds), (height, width), device)
+        return BitmapMasks((grid >= 0.5 if binarize else grid).cpu().numpy(), *out_shape)
+
+    def _grid(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
+        if self._last is None or not self._last.answers(boxes, inds, size):
+            grid = self._crop(boxes, inds, size, device)
+            # Copies: on the CPU the host's arrays share their memory with its boxes.
+            self._last = _LastGrid(boxes.copy(), inds.copy(), grid)
+        return self._last.grid
+
+    def _crop(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
+        raise NotImplementedError
+
+    def _coverage(self, boxes: np.ndarray, inds: np.ndarray) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
 
 
 class RoIBitmapMasks(RoIMasks, BitmapMasks):
@@ -63,41 +105,38 @@ class RoIBitmapMasks(RoIMasks, BitmapMasks):
         self.masks, self.height, self.width = masks.masks, masks.height, masks.width
         self.windows = cut_windows(self.masks)
 
-    def crop_and_resize(
-        self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
-    ):
-        """As the parent, which indexes whole masks by ``inds`` before it crops them."""
-        boxes, inds = _tensor(bboxes), _tensor(inds)
-        grid = masks_on_grid(self.windows, boxes, inds, tuple(out_shape))
-        self._asked = RoIGroundTruth(grid, *mask_coverage(self.windows, boxes, inds))
-        return BitmapMasks((grid >= 0.5 if binarize else grid).cpu().numpy(), *out_shape)
-
-    def to_tensor(self, dtype, device):
-        """As the parent, which uploads every pixel of every mask."""
+    def to_tensor(self, dtype: torch.dtype, device: Device) -> Tensor:
+        """Does what the parent does, which uploads every pixel of every mask."""
         return paste_windows(self.windows, device).to(dtype)
+
+    def _crop(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
+        return masks_on_grid(self.windows, torch.from_numpy(boxes), torch.from_numpy(inds), size)
+
+    def _coverage(self, boxes: np.ndarray, inds: np.ndarray) -> tuple[Tensor, Tensor]:
+        return mask_coverage(self.windows, torch.from_numpy(boxes), torch.from_numpy(inds))
 
 
 class RoIPolygonMasks(RoIMasks, PolygonMasks):
-    """``PolygonMasks`` that keep the crops the parent draws; their coverage is the outlines'."""
+    """``PolygonMasks`` whose coverage is computed from their outlines."""
 
     def __init__(self, masks: PolygonMasks) -> None:
         super().__init__(masks.masks, masks.height, masks.width)
         self.shapes = polygon_shapes(self.masks, (self.height, self.width))
 
-    def crop_and_resize(
-        self, bboxes, out_shape, inds, device='cpu', interpolation='bilinear', binarize=True
-    ):
-        """As the parent, drawn once: its answer is the bitmap of its crops."""
-        crops = super().crop_and_resize(bboxes, out_shape, inds, device, interpolation, binarize)
-        crops = crops.to_bitmap()
-        grid = torch.from_numpy(crops.masks).to(device, torch.float32)
-        coverage = polygon_coverage(self.shapes, bboxes, inds)
-        self._asked = RoIGroundTruth(grid, *(tensor.to(device) for tensor in coverage))
-        return crops
+    def _crop(self, boxes: np.ndarray, inds: np.ndarray, size: Size, device: Device) -> Tensor:
+        crops = PolygonMasks.crop_and_resize(self, boxes, size, inds).to_bitmap()
+        return torch.from_numpy(crops.masks).to(device, torch.float32)
+
+    def _coverage(self, boxes: np.ndarray, inds: np.ndarray) -> tuple[Tensor, Tensor]:
+        return polygon_coverage(self.shapes, boxes, inds)
 
 
 def prepare_masks(batch_gt_instances: Sequence[InstanceData], device: torch.device) -> None:
-    """Give a batch masks that are cropped fast, in place; one transfer takes them to ``device``."""
+    """Gives a batch masks that are cropped fast, in place; one transfer takes them to ``device``.
+
+    Raises:
+        TypeError: if masks are neither bitmaps nor polygons of mmdet.
+    """
     fresh = [gts for gts in batch_gt_instances if not isinstance(gts.masks, RoIMasks)]
     for gts in fresh:
         gts.masks = _roi_masks(gts.masks)
@@ -107,7 +146,7 @@ def prepare_masks(batch_gt_instances: Sequence[InstanceData], device: torch.devi
         masks.windows = uploaded
 
 
-def _roi_masks(masks: Union[BitmapMasks, PolygonMasks]) -> RoIMasks:
+def _roi_masks(masks: BitmapMasks | PolygonMasks) -> RoIMasks:
     if isinstance(masks, BitmapMasks):
         return RoIBitmapMasks(masks)
     if isinstance(masks, PolygonMasks):
@@ -116,7 +155,3 @@ def _roi_masks(masks: Union[BitmapMasks, PolygonMasks]) -> RoIMasks:
         f'The ground-truth masks are {type(masks).__name__}; BitmapMasks or PolygonMasks of mmdet '
         "are expected: load them with dict(type='LoadAnnotations', with_bbox=True, with_mask=True)."
     )
-
-
-def _tensor(array: Union[np.ndarray, Tensor]) -> Tensor:
-    return torch.from_numpy(array) if isinstance(array, np.ndarray) else array

@@ -1,7 +1,10 @@
-"""Learning again from what was detected in the steps before."""
+"""Training samples of the MaskIoU head: detections of the last steps."""
+
+from __future__ import annotations
 
 from collections import deque
-from typing import Callable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmdet.registry import TASK_UTILS
@@ -10,25 +13,23 @@ from torch import Tensor
 
 from ..geometry import MaskIoUTarget
 from .detected_masks import DetectedMasks
-from .mask_forward import MaskForward
 
 
 @TASK_UTILS.register_module()
 class ReplaySampler:
-    """Another sampler's samples, those of the last steps in equal parts.
+    """Draws from another sampler's samples of the last steps, in equal parts.
 
-    Detections of one image resemble each other, so that those of a step's few images are a poor
-    sample of all; and each costs more to detect than to learn from. What was detected stays as it
-    was then: with a trunk that learns, the features are some steps old.
+    Detections of one image resemble each other, so those of a step's few images are a poor sample
+    of all. Detecting them costs more than learning from them. Samples stay as they were detected:
+    with a trunk that learns, the features are some steps old.
 
-    Nothing of it is in a checkpoint: after a resumption it fills anew. It keeps RoI features, masks
-    and logits of so many steps' detections, on their device.
-    `MSFineFeatureRoIHead`, which extracts features from the pyramid anew, cannot learn from it.
+    A checkpoint holds none of them: after a resumption they are collected again. The sampler keeps
+    RoI features and masks of so many steps' detections, on their device.
 
     Args:
         sampler: config of what detects, as `DetectionSampler` does.
         steps: kept, with the present one.
-        samples: of them all for each step, fewer until so many are there.
+        samples: drawn in each step; fewer until so many are there.
     """
 
     def __init__(self, sampler: ConfigType, *, steps: int = 16, samples: int = 256) -> None:
@@ -43,13 +44,13 @@ class ReplaySampler:
         self._detected: deque[DetectedMasks] = deque(maxlen=steps)
 
     @torch.no_grad()
-    def __call__(self, *args) -> DetectedMasks:
-        """As that of the sampler; nothing while nothing has been detected."""
+    def __call__(self, *args: Any) -> DetectedMasks:
+        """Samples as the sampler does; nothing while nothing has been detected."""
         found = self.sampler(*args)
         if len(found.labels):
             self._detected.append(found)
         drawn = [self._some_of(detected) for detected in self._detected]
-        return _together(drawn) if drawn else found
+        return _of_each(lambda *tensors: torch.cat(tensors), *drawn) if drawn else found
 
     def _some_of(self, detected: DetectedMasks) -> DetectedMasks:
         count = len(detected.labels)
@@ -57,15 +58,10 @@ class ReplaySampler:
         return _of_each(lambda tensor: tensor[place], detected)
 
 
-def _together(parts: list[DetectedMasks]) -> DetectedMasks:
-    return _of_each(lambda *tensors: torch.cat(tensors), *parts)
-
-
 def _of_each(function: Callable[..., Tensor], *parts: DetectedMasks) -> DetectedMasks:
-    """``function`` of each tensor, or of the same tensor of each part."""
-    forwards = zip(*(part.forwards for part in parts))
+    """Applies ``function`` to each tensor, or to the same tensor of each part."""
     return DetectedMasks(
-        [MaskForward(*map(function, *same)) for same in forwards],
+        function(*(part.roi_feats for part in parts)),
         function(*(part.mask_probs for part in parts)),
         function(*(part.labels for part in parts)),
         MaskIoUTarget(*map(function, *(part.target for part in parts))),

@@ -1,9 +1,11 @@
 """Hosts with one mask head: mmdet's RoI heads with mask scoring, ``MS`` + the host's name.
 
-The mask that the mask head gives is the mask that is emitted, scored and learned from.
+The mask head's mask is the final mask, which is scored and learned from.
 """
 
-from typing import Optional
+from __future__ import annotations
+
+from typing import Any
 
 import torch
 from mmdet.models.roi_heads import (
@@ -15,32 +17,33 @@ from mmdet.models.roi_heads import (
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..geometry import choose_class
-from .mask_forward import observe_mask_head
+from ..geometry import gather_by_label
 from .mask_scoring import MaskScoringMixin
 
 
 class StandardScoring(MaskScoringMixin):
-    """What mmdet's ``StandardRoIHead`` and its subclasses share beyond the mixin."""
+    """Adds to the mixin what mmdet's ``StandardRoIHead`` and its subclasses share."""
 
-    def mute_host_losses(self) -> None:
-        super().mute_host_losses()
-        if not self.share_roi_extractor:
-            # Nothing but the muted loss needs the box head then.
-            self.bbox_loss = lambda *args, **kwargs: dict(loss_bbox={}, bbox_feats=None)
+    def bbox_loss(self, *args: Any, **kwargs: Any) -> dict:
+        """Computes the host's box loss, unless only the MaskIoU head's loss is wanted."""
+        if self.only_mask_iou_loss and not self.share_roi_extractor:
+            # Nothing but that loss needs the box head then.
+            return dict(loss_bbox={}, bbox_feats=None)
+        return super().bbox_loss(*args, **kwargs)
 
     def forward(
         self,
-        x: tuple[Tensor],
+        x: tuple[Tensor, ...],
         rpn_results_list: InstanceList,
-        batch_data_samples: Optional[SampleList] = None,
+        batch_data_samples: SampleList | None = None,
     ) -> tuple[Tensor, ...]:
-        """The host's outputs without post-processing, and the predicted mask IoU (R, K) after them.
+        """Gives the host's outputs without post-processing, then the predicted IoU (R, K).
 
-        The host takes the mask branch to the first 100 RoIs it is given. It is given one image at a
-        time here, so that these are the first 100 of each image, not of the batch.
+        The host applies its mask branch to the first 100 RoIs it is given. It is given one image
+        at a time here, so that these are the first 100 of each image, not of the batch.
         """
         images = [
             self._forward_image(tuple(level[i : i + 1] for level in x), rpn_results)
@@ -48,13 +51,15 @@ class StandardScoring(MaskScoringMixin):
         ]
         return tuple(torch.cat(outputs) for outputs in zip(*images))
 
-    def _forward_image(self, x: tuple[Tensor], rpn_results) -> tuple[Tensor, ...]:
-        with observe_mask_head(self.mask_head) as forwards:
+    def _forward_image(
+        self, x: tuple[Tensor, ...], rpn_results: InstanceData
+    ) -> tuple[Tensor, ...]:
+        with self._observe_mask_head() as calls:
             outputs = super().forward(x, [rpn_results])
-        forward = forwards[-1]
-        cls_score = outputs[0][: len(forward.mask_logits), : self.bbox_head.num_classes]
-        mask_probs = choose_class(forward.mask_logits, cls_score.argmax(1)).sigmoid()
-        return (*outputs, self.mask_iou_head(self._scoring_feats(forward), mask_probs))
+        roi_feats, mask_logits = calls[-1]
+        cls_score = outputs[0][: len(mask_logits), : self.bbox_head.num_classes]
+        mask_probs = gather_by_label(mask_logits, cls_score.argmax(1)).sigmoid()
+        return (*outputs, self.mask_iou_head(roi_feats, mask_probs))
 
 
 @MODELS.register_module()

@@ -90,7 +90,7 @@ class Run:
 
 
 def read(base: str) -> Config:
-    return Config(_read(REPOSITORY / 'configs' / base).to_dict())
+    return copy.deepcopy(_read(REPOSITORY / 'configs' / base))
 
 
 @cache
@@ -214,8 +214,7 @@ def parse_args(argv: Sequence[str] | None, studies: Mapping[str, Study]) -> argp
 
 def main(argv: Sequence[str] | None = None, studies: Mapping[str, Study] = STUDIES) -> int:
     args = parse_args(argv, studies)
-    words = sys.argv[1:] if argv is None else argv
-    command = shlex.join(['python', 'projects/ablations/run.py', *words])
+    words = ['python', 'projects/ablations/run.py', *(sys.argv[1:] if argv is None else argv)]
     study, work_dir = studies[args.study], args.work_dir.resolve()
     results = args.results or REPOSITORY / 'results' / f'{study.results}.json'
     failed = 0
@@ -229,11 +228,11 @@ def main(argv: Sequence[str] | None = None, studies: Mapping[str, Study] = STUDI
         # All of them before any work.
         waiting = [run for run in runs if not require_comparable(results, run.identity())]
         for run in waiting:
-            new = dict(**run.identity(), data=run.data(), **provenance(command))
+            new = dict(**run.identity(), data=run.data(), **provenance(''))
             require_comparable(results, new)
         for run in waiting:
             try:
-                carry_out(run, results, command)
+                carry_out(run, results, shlex.join(words))
             except RuntimeError as error:
                 print(error, file=sys.stderr)
                 failed += 1

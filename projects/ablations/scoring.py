@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from msrcnn_plugin.apis import evaluate_checkpoint
-from msrcnn_plugin.evaluation import MaskScoringPairs, bootstrap_gain
+from msrcnn_plugin.evaluation import Matches
 
 PAIRS_NAME = 'pairs.npz'
 # A GPU rounds differently from run to run. It moves boxes by less than this, in pixels, and the
@@ -30,10 +30,10 @@ def test_weights(config: Path, checkpoint: Path, folder: Path) -> dict[str, Any]
         fractions. ``gain`` is empty where the model predicts no IoU or overwrites the class score.
     """
     found = evaluate_checkpoint(config, checkpoint, folder)
-    pairs = found.result.pairs
+    matches = found.result.matches
     gain: Mapping[str, Any] = {}
-    if pairs.predicted_iou is not None and not found.writes_mask_scores:
-        gain = asdict(bootstrap_gain(pairs, pairs.mask_score, pairs.box_score))
+    if {'mask_iou', 'mask_score'} <= set(matches.scores) and not found.writes_mask_scores:
+        gain = asdict(matches.bootstrap('mask_score', 'score'))
     figures = {name.split('/', 1)[-1]: value for name, value in found.figures.items()}
     return dict(figures=_for_json(figures), gain=_for_json(gain))
 
@@ -53,11 +53,13 @@ def difference(folder: Path, other: Path) -> dict[str, Any]:
     """
     if not (other / PAIRS_NAME).is_file():
         return {}
-    pairs, theirs = (MaskScoringPairs.load(each / PAIRS_NAME) for each in (folder, other))
-    places = same_masks(*map(_points, (pairs, theirs)), pairs.true_iou, theirs.true_iou)
+    ours, theirs = (Matches.load(each / PAIRS_NAME) for each in (folder, other))
+    if list(ours.image_ids) != list(theirs.image_ids):
+        return {}
+    places = same_masks(*map(_points, (ours, theirs)), ours.true_iou, theirs.true_iou)
     if places is None:
         return {}
-    found = bootstrap_gain(pairs, pairs.mask_score, theirs.mask_score[places])
+    found = ours.bootstrap('mask_score', theirs.scores['mask_score'][places])
     return _for_json(asdict(found))
 
 
@@ -81,10 +83,10 @@ def same_masks(
     return places if same and np.allclose(iou, other_iou[places], atol=IOU_TOLERANCE) else None
 
 
-def _points(pairs: MaskScoringPairs) -> NDArray[np.float64]:
+def _points(matches: Matches) -> NDArray[np.float64]:
     """(N, 6) image, category and box of each detection; images and categories lie far apart."""
-    numbers = np.column_stack([pairs.image_id, pairs.category_id]).astype(float) * FAR
-    return np.hstack([numbers, pairs.box])
+    numbers = np.column_stack([matches.image, matches.category]).astype(float) * FAR
+    return np.hstack([numbers, matches.box])
 
 
 def _for_json(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -111,7 +111,6 @@ HEAD_ALONE = Study(
         ),
         # What the samples are worth by themselves: most of the difference to the paper.
         Row('positives', 'from positives', OURS, {SAMPLER: None}),
-        # AP stays; the predicted IoU is worse calibrated.
         Row(
             'zero_targets_left_out',
             'detections of MaskIoU 0 left out',
@@ -203,13 +202,6 @@ HEAD_ALONE = Study(
             OURS,
             loss(type='SummedLoss', losses=[CROSS_ENTROPY, RANKING]),
         ),
-        # The exponent is the best one on the training images.
-        Row(
-            'score_power',
-            'score s_cls^0.25 · s_iou',
-            OURS,
-            {'model.roi_head.type': 'MSScorePowerRoIHead', 'model.roi_head.score_power': 0.25},
-        ),
         Row(
             'size_half_channels',
             'half the channels',
@@ -217,7 +209,6 @@ HEAD_ALONE = Study(
             {f'{HEAD}.conv_out_channels': 48, f'{HEAD}.fc_out_channels': 128},
         ),
         Row('size_two_convs', 'two convolutions', OURS, {f'{HEAD}.num_convs': 2}),
-        # A ninth of the multiplications.
         Row(
             'size_depthwise',
             'depthwise separable convolutions',
@@ -291,7 +282,6 @@ WHOLE_MODEL = Study(
     "Nuclei, R18-FPN: the whole model by the paper's recipe, on a trained Mask R-CNN",
     'ablations',
     (
-        # No difference beyond chance.
         Row('mask_gradient', 'gradient through the mask', WHOLE),
         Row('detached_mask', 'mask detached', WHOLE, {f'{HEAD}.detach_mask': True}),
     ),

@@ -24,6 +24,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
+from msrcnn_plugin.commands.benchmark import speed_tables  # noqa: E402
 from projects.ablations.table import STUDIES  # noqa: E402
 
 Records = Sequence[Mapping[str, Any]]
@@ -128,6 +129,7 @@ TABLES = {
             BY_MASK_SCORE,
             interval('gain (95 % interval), each seed', 'gain'),
             PEARSON,
+            ECE,
         ),
         studies=('nuclei',),
     ),
@@ -162,6 +164,16 @@ def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
     lines = [[column.title.format(run=other) for column in shown], [c.align for c in shown]]
     rows = [f'| {" | ".join(line)} |' for line in (*lines, *zip(*shown.values(), strict=True))]
     return '\n'.join([*([heading, ''] if heading else []), *rows])
+
+
+def speed(path: Path) -> str:
+    """The tables of the benchmark's record."""
+    parts = []
+    for table in speed_tables(json.loads(path.read_text(encoding='utf-8'))):
+        align = ['---', *['---:'] * (len(table.columns) - 1)]
+        rows = [f'| {" | ".join(row)} |' for row in (table.columns, align, *table.rows)]
+        parts.append('\n'.join([f'*{table.title}*', '', *rows]))
+    return '\n\n'.join(parts)
 
 
 def read(path: Path) -> Records:
@@ -202,6 +214,7 @@ def main(argv: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
             name: markdown(table, read(root / 'results' / f'{table.results}.json'))
             for name, table in TABLES.items()
         }
+        tables['speed'] = speed(root / 'results' / 'speed.json')
         for path in documents:
             text = path.read_text(encoding='utf-8')
             try:

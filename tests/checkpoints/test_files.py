@@ -104,8 +104,8 @@ def test_writes_what_it_reads(tmp_path):
 
 
 def test_a_failing_write_leaves_nothing(tmp_path, monkeypatch):
-    def fails_half_way(content, path):
-        path.write_bytes(b'half')
+    def fails_half_way(content, stream):
+        stream.write(b'half')
         raise OSError('No space left on device')
 
     monkeypatch.setattr(torch, 'save', fails_half_way)

@@ -80,6 +80,28 @@ def test_without_a_config_a_default_head_is_kept():
     assert conversion.count('mapped') == len(weights)
 
 
+BESIDE = {
+    f'{HEAD}predicts_iou_logits': torch.tensor(1),
+    'roi_head.mask_iou_calibration.knots': torch.tensor([0.0, 1.0]),
+    'roi_head.mask_iou_calibration.values': torch.tensor([0.0, 0.5]),
+}
+
+
+def test_what_a_head_predicts_and_its_calibration_go_with_its_weights(weights, target):
+    conversion = convert(Checkpoint({**weights, **BESIDE}), target)
+    assert equal(conversion.weights, {**weights, **BESIDE})
+    without = Target({name: value.shape for name, value in plain(weights).items()}, whole=True)
+    assert equal(convert(Checkpoint({**weights, **BESIDE}), without).weights, plain(weights))
+
+
+def test_without_a_config_a_default_head_of_logits_is_kept():
+    cfg = tiny_model_cfg()
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
+    cfg.roi_head.mask_iou_head = dict(type='MSMaskIoUHead', loss_iou=loss)
+    weights = MODELS.build(cfg).state_dict()
+    assert equal(convert(Checkpoint(weights)).weights, weights)
+
+
 def test_the_copy_of_the_ema_hook_is_dropped(weights, target):
     copies = {'ema_' + name.replace('.', '_'): -value for name, value in weights.items()}
     conversion = convert(Checkpoint({**copies, **weights}), target)
@@ -126,7 +148,7 @@ def of_mmdet_1(weights, classes=3):
 def test_mmdet_1_had_the_background_first_and_other_names(weights, target):
     conversion = convert(Checkpoint(of_mmdet_1(weights), metadata={'bbox_head': {}}), target)
     assert conversion.format.name == 'mmdet 1.x'
-    assert conversion.metadata == {}
+    assert conversion.metadata == {HEAD[:-1]: dict(predicts_logits=False)}
     assert equal(conversion.weights, weights)
 
 

@@ -16,9 +16,11 @@ masks_of_an_image = hnp.arrays(
 
 def paste(windows):
     """The masks the windows were cut from, if nothing was lost."""
-    masks = torch.zeros(len(windows.page), *windows.image_size, dtype=torch.bool)
-    for i, (page, slot) in enumerate(zip(windows.page.tolist(), windows.slot.tolist())):
-        window = windows.pages[page][slot]
+    masks = torch.zeros(len(windows.bucket), *windows.image_size, dtype=torch.bool)
+    for i, (bucket, index) in enumerate(
+        zip(windows.bucket.tolist(), windows.index_in_bucket.tolist())
+    ):
+        window = windows.buckets[bucket][index]
         x, y = windows.origin[i].tolist()
         masks[i, y : y + window.shape[0], x : x + window.shape[1]] = window
     return masks
@@ -38,8 +40,8 @@ def test_pasted_they_are_the_masks(masks):
 def test_windows_leave_a_background_pixel_around_unless_the_image_ends(masks):
     windows = cut_windows(masks)
     for i in range(len(masks)):
-        page = windows.pages[windows.page[i]]
-        window, (x, y) = page[windows.slot[i]], windows.origin[i].tolist()
+        bucket = windows.buckets[windows.bucket[i]]
+        window, (x, y) = bucket[windows.index_in_bucket[i]], windows.origin[i].tolist()
         height, width = windows.image_size
         borders = [
             (x > 0, window[:, 0]),
@@ -55,20 +57,20 @@ def test_small_masks_do_not_cost_what_large_ones_do():
     masks[0] = 1
     masks[1:, 100:110, 100:110] = 1
     windows = cut_windows(masks)
-    assert sum(page.numel() for page in windows.pages) == 800 * 1344 + 20 * 12 * 12
+    assert sum(bucket.numel() for bucket in windows.buckets) == 800 * 1344 + 20 * 12 * 12
 
 
 def test_other_types_and_values_are_foreground_where_not_zero():
     masks = np.zeros((1, 8, 8), np.float32)
     masks[0, 2, 3] = 255.0
     windows = cut_windows(masks)
-    assert windows.pages[0].dtype == torch.bool
+    assert windows.buckets[0].dtype == torch.bool
     assert torch.equal(paste(windows), torch.from_numpy(masks != 0))
 
 
 def test_no_masks():
     windows = cut_windows(np.zeros((0, 20, 30), np.uint8))
-    assert windows.pages == ()
+    assert windows.buckets == ()
     assert windows.image_size == (20, 30)
     assert windows.origin.shape == (0, 2)
 
@@ -77,10 +79,10 @@ def test_upload_keeps_every_window_in_place():
     images = [np.random.default_rng(n).random((n, 20, 30)) > 0.5 for n in (3, 0, 2)]
     windows = [cut_windows(image) for image in images]
     uploaded = upload_windows(windows, torch.device('meta'))
-    assert [[page.shape for page in image.pages] for image in uploaded] == [
-        [page.shape for page in image.pages] for image in windows
+    assert [[bucket.shape for bucket in image.buckets] for image in uploaded] == [
+        [bucket.shape for bucket in image.buckets] for image in windows
     ]
-    assert all(page.device.type == 'meta' for image in uploaded for page in image.pages)
+    assert all(bucket.device.type == 'meta' for image in uploaded for bucket in image.buckets)
     assert upload_windows(windows, torch.device('cpu')) == windows
 
 
@@ -88,4 +90,4 @@ def test_masks_that_lie_column_by_column():
     masks = np.asfortranarray(np.random.default_rng(0).random((3, 12, 17)) > 0.5)
     windows = cut_windows(masks)
     assert torch.equal(paste(windows), torch.from_numpy(np.ascontiguousarray(masks)))
-    assert all(page.is_contiguous() for page in windows.pages)
+    assert all(bucket.is_contiguous() for bucket in windows.buckets)

@@ -63,6 +63,15 @@ def figures_of(prediction, target, weight=None):
     return {name: logged[0][f'train/mask_iou_{name}'] for name in FIGURES}
 
 
+def figures_of_call(loss, *args):
+    runner, hook = runner_of(model_of(loss)), MaskIoUMonitorHook(interval=1)
+    runner.message_hub = MessageHub('monitor')
+    hook.before_train(runner)
+    loss(*args)
+    hook.after_train_iter(runner, 0)
+    return {name: value.current() for name, value in runner.message_hub.log_scalars.items()}
+
+
 def test_registered_under_its_name():
     assert isinstance(HOOKS.build(dict(type='MaskIoUMonitorHook')), MaskIoUMonitorHook)
 
@@ -113,6 +122,23 @@ def test_without_positives_their_number_alone_is_defined(weight):
     assert all(math.isnan(figure) for figure in figures.values())
 
 
+@pytest.mark.parametrize('broken', [math.nan, math.inf, -math.inf, 3e38])
+def test_a_run_that_diverges_is_not_ended_by_its_figures(broken):
+    figures = figures_of([0.5, broken], [0.5, 0.1])
+    assert figures['positives'] == 2
+    assert figures['target'] == pytest.approx(0.3)
+
+
+def test_a_window_in_which_no_loss_was_called_takes_part_too():
+    (figures,) = monitored(MaskIoUMonitorHook(interval=1), [mse()], [[]]).values()
+    assert figures.pop('train/mask_iou_positives') == 0
+    assert all(math.isnan(figure) for figure in figures.values())
+
+
+def test_a_loss_without_weights_counts_every_pair():
+    assert figures_of_call(mse(), torch.rand(4), torch.rand(4))['train/mask_iou_positives'] == 4
+
+
 @pytest.mark.parametrize('count', [1, 2, 3, 7, 59])
 @pytest.mark.parametrize('value', [0.1, 0.3, 0.7, 1.0])
 def test_correlation_without_spread_is_undefined(count, value):
@@ -134,7 +160,8 @@ def test_nothing_is_seen_after_training(runner, loss):
     hook.after_train(runner)
     loss(*random_pairs(4))
     hook.after_train_iter(runner, 0)
-    runner.message_hub.update_scalar.assert_not_called()
+    figures = {name: value for (name, value), _ in runner.message_hub.update_scalar.call_args_list}
+    assert figures['train/mask_iou_positives'] == 0
 
 
 def test_a_second_training_counts_each_pair_once():

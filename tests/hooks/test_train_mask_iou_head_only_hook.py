@@ -1,11 +1,15 @@
+import copy
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..conftest import tiny_model_cfg
 from ..tiny_set import run_config, write_tiny_set
+from .gloo_worker import train_head_only
 
 ONLY_THE_HEAD = [dict(type='TrainMaskIoUHeadOnlyHook')]
 
@@ -94,7 +98,104 @@ def test_a_config_with_the_hook_tests(data, scored, tmp_path):
     assert all(p.requires_grad for p in runner.model.parameters())
 
 
+def changed(checkpoint, path, change):
+    content = torch.load(checkpoint, weights_only=True)
+    content['state_dict'] = change(content['state_dict'])
+    torch.save(content, path)
+    return str(path)
+
+
+def of_one_class(weights):
+    rows = {'fc_cls': 2, 'fc_reg': 4, 'conv_logits': 1}
+    return {name: v[: rows.get(name.split('.')[-2], len(v) if v.dim() else None)] if v.dim() else v
+            for name, v in weights.items()}  # fmt: skip
+
+
+def of_another_tool(weights):
+    return {f'detector.{name}': value for name, value in weights.items()}
+
+
+def without_its_neck(weights):
+    return {name: value for name, value in weights.items() if 'neck' not in name}
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (of_one_class, r'6 of \d+ do not fit .*fc_cls\.weight \(2, 32\) where .* \(4, 32\)'),
+        (of_another_tool, r'(\d+) of \1 are missing \(backbone\.conv1\.weight, .* more\)'),
+        (without_its_neck, r'\d+ of \d+ are missing \(neck\.lateral_convs\.0\.conv\.weight, '),
+    ],
+)
+def test_weights_that_would_be_frozen_untrained_are_refused(
+    data, trained, tmp_path, change, message
+):
+    start = changed(trained, tmp_path / 'start.pth', change)
+    cfg = run_config(data, tmp_path, custom_hooks=ONLY_THE_HEAD, load_from=start)
+    runner = run(cfg, f'refused_{change.__name__}')
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_checkpoint_of_a_wrapped_model_is_taken(data, trained, tmp_path):
+    wrapped = changed(
+        trained, tmp_path / 'start.pth', lambda w: {f'module.{name}': v for name, v in w.items()}
+    )
+    cfg = run_config(data, tmp_path, custom_hooks=ONLY_THE_HEAD, load_from=wrapped)
+    run(cfg, 'wrapped').train()
+    assert (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_nothing_to_resume_is_refused(data, tmp_path):
+    runner = run(run_config(data, tmp_path, custom_hooks=ONLY_THE_HEAD, resume=True), 'nothing')
+    with pytest.raises(ValueError, match='no checkpoint was found to resume in'):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_copy_of_the_model_gives_the_same_losses(scored, trained, data, tmp_path):
+    """EMAHook makes one, in the middle of the run."""
+    copies = []
+
+    class Copies(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            twin = copy.deepcopy(runner.model)
+            twin.roi_head.mask_iou_head.fc_mask_iou.bias.data.fill_(3)
+            inputs = twin.data_preprocessor(data_batch, training=True)
+            torch.manual_seed(0)
+            copies.append((twin(**inputs, mode='loss'), outputs))
+
+    ema = dict(type='EMAHook')
+    cfg = run_config(data, tmp_path, custom_hooks=[ema, *ONLY_THE_HEAD], load_from=str(trained))
+    runner = run(cfg, 'copied')
+    runner.register_hook(Copies())
+    runner.train()
+    assert {frozenset(of_copy) for of_copy, _ in copies} == {frozenset({'loss_mask_iou'})}
+    # The copy's own head is asked: its predictions of 3 cost more.
+    first, outputs = copies[0]
+    assert first['loss_mask_iou'] > 1 > outputs['loss_mask_iou']
+
+
+def test_afterwards_the_model_gives_all_its_losses(scored):
+    model = scored.model
+    assert not model.roi_head.only_mask_iou_loss
+    assert 'loss_by_feat' not in vars(model.rpn_head)
+
+
 def test_asks_for_the_trained_model(data, tmp_path):
     runner = run(run_config(data, tmp_path, custom_hooks=ONLY_THE_HEAD), 'without')
     with pytest.raises(ValueError, match="add load_from='mask_rcnn\\.pth'"):
         runner.train()
+
+
+def test_in_two_processes_the_heads_stay_equal_and_alone_change(tmp_path):
+    """One of them without an object in its images."""
+    torch.multiprocessing.spawn(train_head_only, (str(tmp_path),), nprocs=2)
+    first, second = (json.loads((tmp_path / f'{rank}.json').read_text()) for rank in (0, 1))
+    assert first['after'] == second['after']
+    assert first['losses'] == second['losses'] == ['loss', 'loss_mask_iou']
+    changed = {name for name, value in first['after'].items() if value != first['before'][name]}
+    assert changed
+    assert all('mask_iou_head' in name for name in changed)
+    assert changed == {name for name in first['before'] if 'mask_iou_head' in name}

@@ -90,7 +90,7 @@ def stock_cfg(cfg, roi_head):
     """``cfg`` with mmdet's own ``roi_head`` in place of the scoring one."""
     cfg = copy.deepcopy(cfg)
     cfg.roi_head.type = roi_head
-    for key in ('mask_iou_head', 'mask_iou_sampler', 'average_stages'):
+    for key in ('mask_iou_head', 'mask_iou_sampler'):
         cfg.roi_head.pop(key, None)
     return cfg
 

@@ -69,27 +69,20 @@ def test_each_stages_head_learns_from_its_stage_alone(name):
 
 
 @every_cascade
-@pytest.mark.parametrize('average_stages', [False, True])
-def test_the_iou_is_the_last_stages_or_the_mean(name, average_stages):
-    cfg = with_a_head_for_each_stage(name, average_stages=average_stages)
-    scoring, stock = pair(cfg, HOSTS[name])
+def test_the_iou_is_the_last_stages(name):
+    scoring, stock = pair(with_a_head_for_each_stage(name), HOSTS[name])
     for bias, head in zip((0.1, 0.5, 0.9), scoring.roi_head.mask_iou_head):
         head.fc_mask_iou.weight.data.zero_()
         head.fc_mask_iou.bias.data.fill_(bias)
     for ours, theirs in zip(predict(scoring, BATCH), predict(stock, BATCH)):
-        expected = torch.full((10,), 0.5 if average_stages else 0.9)
-        torch.testing.assert_close(ours.mask_ious, expected)
+        torch.testing.assert_close(ours.mask_ious, torch.full((10,), 0.9))
         assert torch.equal(ours.masks, theirs.masks)
         assert torch.equal(ours.scores, theirs.scores)
 
 
-def test_the_shared_heads_mean_is_its_own_prediction():
-    """The stages of mmdet's cascades see the same RoI feature, and all score the emitted mask."""
-    model = build(tiny_host_cfg('cascade_ms_rcnn_r50_fpn'))
-    last = predict(model, BATCH)
-    model.roi_head.average_stages = True
-    for mean, alone in zip(predict(model, BATCH), last):
-        torch.testing.assert_close(mean.mask_ious, alone.mask_ious)
+def test_the_removed_average_is_refused():
+    with pytest.raises(ValueError, match=r'average_stages was removed.*Leave it out'):
+        build(with_a_head_for_each_stage('cascade_ms_rcnn_r50_fpn', average_stages=False))
 
 
 def test_a_list_of_another_length_is_refused():

@@ -159,6 +159,8 @@ def test_trained_alone_only_the_mask_iou_head_changes(scoring, batch):
     )
     hook = TrainMaskIoUHeadOnlyHook()
     hook.before_run(runner)
+    hook.after_load_checkpoint(runner, dict(state_dict=before))
+    hook.before_train(runner)
     scoring.train()
     hook.before_train_iter(runner, 0)
     parsed = scoring.loss(*copy.deepcopy(batch))

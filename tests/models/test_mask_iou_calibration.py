@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.runner import load_checkpoint
+from safetensors.torch import load, save
 
 from msrcnn_plugin.models import MaskIoUCalibration, calibrated_checkpoint
 
@@ -130,7 +131,6 @@ def test_a_calibrated_checkpoint_loads_strictly_with_and_without_calibration(mod
     plain = build_tiny_model()
     plain.load_state_dict(loaded['state_dict'])
     calibrated = build_tiny_model(mask_iou_calibration=CALIBRATION)
-    assert calibrated.state_dict().keys() == loaded['state_dict'].keys()
     # As a test and init_detector load it.
     load_checkpoint(calibrated, str(tmp_path / 'calibrated.pth'), map_location='cpu', strict=True)
     np.testing.assert_allclose(calibrated.roi_head.mask_iou_calibration.values, VALUES)
@@ -139,20 +139,40 @@ def test_a_calibrated_checkpoint_loads_strictly_with_and_without_calibration(mod
 def test_weights_of_a_wrapped_model(model):
     wrapped = {f'module.{key}': value for key, value in model.state_dict().items()}
     whole = calibrated_checkpoint(wrapped, KNOTS, VALUES)
-    assert whole['state_dict'].keys() == wrapped.keys()
-    assert list(whole['state_dict']._metadata) == ['roi_head.mask_iou_calibration']
+    added = {f'module.roi_head.mask_iou_calibration.{key}' for key in ('knots', 'values')}
+    assert set(whole['state_dict']) - set(wrapped) == added
 
 
 def test_the_given_checkpoint_stays_as_it_is(model):
     weights = model.state_dict()
-    before = copy.deepcopy(weights._metadata)
-    calibrated_checkpoint(dict(state_dict=weights), KNOTS, VALUES)
-    assert weights._metadata == before
+    names, metadata = list(weights), copy.deepcopy(weights._metadata)
+    whole = calibrated_checkpoint(dict(state_dict=weights), KNOTS, VALUES)
+    assert (list(weights), weights._metadata) == (names, metadata)
+    assert whole['state_dict']._metadata == metadata
+
+
+@pytest.mark.parametrize('way', [dict, lambda weights: load(save(weights))], ids=['dict', 'file'])
+def test_the_map_needs_no_metadata(model, way):
+    weights = calibrated_checkpoint(model.state_dict(), KNOTS, VALUES)['state_dict']
+    calibrated = build_tiny_model(mask_iou_calibration=CALIBRATION).eval()
+    for _ in range(2):  # also what the calibrated model saves
+        calibrated.load_state_dict(way(weights), strict=True)
+        np.testing.assert_allclose(calibrated.roi_head.mask_iou_calibration.values, VALUES)
+        weights = calibrated.state_dict()
+    model.load_state_dict(way(weights), strict=True)
+
+
+def test_a_map_in_metadata_as_before_is_read(model):
+    weights = model.state_dict()
+    weights._metadata['roi_head.mask_iou_calibration'] = dict(knots=KNOTS, values=VALUES, version=1)
+    calibrated = build_tiny_model(mask_iou_calibration=CALIBRATION)
+    calibrated.load_state_dict(weights, strict=True)
+    np.testing.assert_allclose(calibrated.roi_head.mask_iou_calibration.values, VALUES)
 
 
 def test_a_checkpoint_without_calibration_is_refused(model):
     calibrated = build_tiny_model(mask_iou_calibration=CALIBRATION)
-    with pytest.raises(ValueError, match=r'roi_head\.mask_iou_calibration.*tools/calibrate\.py'):
+    with pytest.raises(ValueError, match=r'roi_head\.mask_iou_calibration.*msrcnn calibrate'):
         calibrated.load_state_dict(model.state_dict())
 
 
@@ -180,5 +200,5 @@ def test_the_map_is_saved_with_the_weights_it_was_fitted_to(model):
     again = build_tiny_model(mask_iou_calibration=CALIBRATION)
     again.load_state_dict(calibrated.state_dict())
     np.testing.assert_allclose(again.roi_head.mask_iou_calibration.values, VALUES)
-    with pytest.raises(ValueError, match='carries no calibration'):
+    with pytest.raises(ValueError, match='Fit a calibration'):
         again.load_state_dict(calibrated.train().state_dict())

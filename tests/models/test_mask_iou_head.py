@@ -1,4 +1,5 @@
 import pytest
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from mmdet.models.roi_heads.mask_heads import MaskIoUHead
@@ -8,6 +9,7 @@ from mmengine.runner.checkpoint import get_state_dict
 from msrcnn_plugin.geometry import MaskIoUTarget
 from msrcnn_plugin.models import MSMaskIoUHead
 
+BCE = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
 SMALL = dict(num_convs=2, num_fcs=1, conv_out_channels=8, fc_out_channels=16)
 
 
@@ -165,8 +167,19 @@ def test_refuses_a_negative_number_of_layers(counts):
         small_head(**counts)
 
 
+def through_safetensors(weights):
+    return safetensors.torch.load(safetensors.torch.save(weights))
+
+
+def through_a_renaming(weights):
+    renamed = {f'model.{name}': value for name, value in weights.items()}
+    return {name.removeprefix('model.'): value for name, value in renamed.items()}
+
+
 class TestWhatWeightsPredict:
-    """Of the IoU or of its logit, weights have the same names and shapes."""
+    """Weights of the IoU and of its logit have the same names and shapes."""
+
+    WAYS = pytest.mark.parametrize('way', [dict, through_safetensors, through_a_renaming])
 
     @staticmethod
     def head(**loss_iou):
@@ -180,7 +193,7 @@ class TestWhatWeightsPredict:
 
     @pytest.fixture
     def logit(self):
-        return self.head(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
+        return self.head(**BCE)
 
     def test_exchanged_they_are_refused(self, linear, logit):
         with pytest.raises(ValueError, match=r'predict the IoU, but .* predicts the logit of'):
@@ -188,14 +201,44 @@ class TestWhatWeightsPredict:
         with pytest.raises(ValueError, match=r'predict the logit of the IoU, but .*MSELoss'):
             linear.load_state_dict(logit.state_dict())
 
-    def test_those_of_mmdet_predict_the_iou(self, linear, logit):
-        weights = dict(linear.state_dict())  # without metadata
-        linear.load_state_dict(weights)
-        with pytest.raises(ValueError, match='Use the config that the checkpoint was trained with'):
+    @WAYS
+    def test_they_say_it_without_metadata(self, linear, logit, way):
+        other = self.head(**BCE)
+        other.load_state_dict(way(logit.state_dict()), strict=True)
+        assert torch.equal(other.fc_mask_iou.weight, logit.fc_mask_iou.weight)
+        with pytest.raises(ValueError, match='predict the logit of the IoU, but'):
+            linear.load_state_dict(way(logit.state_dict()))
+
+    @WAYS
+    def test_those_of_the_iou_are_mmdets(self, linear, logit, way):
+        other, weights = self.head(type='MSELoss'), way(linear.state_dict())
+        other.load_state_dict(weights, strict=True)
+        assert torch.equal(other.fc_mask_iou.weight, linear.fc_mask_iou.weight)
+        ours = MSMaskIoUHead(in_channels=256, roi_feat_size=14, num_classes=80)
+        MaskIoUHead(num_classes=80).load_state_dict(way(ours.state_dict()), strict=True)
+        # Taken for a start by a head that predicts logits, they are of an unknown kind.
+        message = r"unknown what .* predict: .* state_dict\['predicts_iou_logits'\] = torch.tensor"
+        with pytest.raises(ValueError, match=message):
             logit.load_state_dict(weights)
 
+    def test_what_they_predict_can_be_stated(self, linear, logit):
+        silent = {k: v for k, v in logit.state_dict().items() if k != 'predicts_iou_logits'}
+        logit.load_state_dict({**silent, 'predicts_iou_logits': torch.tensor(1)})
+        linear.load_state_dict({**silent, 'predicts_iou_logits': torch.tensor(0)})
+        with pytest.raises(ValueError, match='predict the logit'):
+            linear.load_state_dict({**silent, 'predicts_iou_logits': torch.tensor(1)})
+
+    def test_checkpoints_of_before_say_it_in_metadata(self, linear, logit):
+        old = logit.state_dict()
+        del old['predicts_iou_logits']
+        old._metadata['']['predicts_logits'] = True
+        logit.load_state_dict(old, strict=True)
+        with pytest.raises(ValueError, match='predict the logit of the IoU, but'):
+            linear.load_state_dict(old)
+
     def test_a_start_without_them_is_taken(self, logit):
-        assert logit.load_state_dict({}, strict=False).missing_keys
+        missing = logit.load_state_dict({}, strict=False).missing_keys
+        assert missing == [name for name, _ in logit.named_parameters()]
 
     def test_a_checkpoint_file_says_it(self, linear, logit, tmp_path):
         saved, other = torch.nn.Module(), torch.nn.Module()

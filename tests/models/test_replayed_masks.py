@@ -5,7 +5,6 @@ import torch
 
 from msrcnn_plugin.geometry import MaskIoUTarget
 from msrcnn_plugin.models.detected_masks import DetectedMasks, DetectionSampler
-from msrcnn_plugin.models.mask_forward import MaskForward
 from msrcnn_plugin.models.replayed_masks import ReplaySampler
 
 from .detections import sample_detections
@@ -19,9 +18,8 @@ def detected(*names):
     """Detections that bear their number in each of their tensors."""
     number = torch.tensor(names, dtype=torch.float32)
     maps = number[:, None, None, None].expand(-1, 2, 4, 4)
-    forward = MaskForward(maps, maps)
     target = MaskIoUTarget(number, number > 0)
-    return DetectedMasks([forward, forward] if names else [], maps[:, 0], number.long(), target)
+    return DetectedMasks(maps, maps[:, 0], number.long(), target)
 
 
 @pytest.fixture
@@ -58,14 +56,8 @@ def test_a_step_of_few_gives_all_of_them(replay):
 
 def test_what_belongs_to_a_detection_stays_together(replay):
     *_, last = replay(3, 9, (11, 12, 13, 14), (21, 22, 23), (31, 32))
-    assert len(last.forwards) == 2
-    for tensor in (last.mask_probs, last.target.iou, *last.forwards[0], *last.forwards[1]):
-        assert (
-            (tensor.flatten(1) if tensor.dim() > 1 else tensor[:, None])
-            .long()
-            .eq(last.labels[:, None])
-            .all()
-        )
+    for tensor in (last.roi_feats, last.mask_probs, last.target.iou):
+        assert tensor.reshape(len(last.labels), -1).long().eq(last.labels[:, None]).all()
     assert last.target.valid.all()
 
 

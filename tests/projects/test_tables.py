@@ -1,6 +1,7 @@
 """The tables of the documents: made from records, checked against them, nothing else touched."""
 
 import json
+import shutil
 
 import pytest
 
@@ -70,6 +71,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, 'TABLES', {'a': Table('mine', (tables.RUN,))})
     (tmp_path / 'results').mkdir()
     (tmp_path / 'results' / 'mine.json').write_text(json.dumps(dict(runs=[record('τ')])))
+    shutil.copy(REPOSITORY / 'results' / 'speed.json', tmp_path / 'results')
     (tmp_path / 'docs' / 'results').mkdir(parents=True)
     (tmp_path / 'docs' / 'results' / 'page.md').write_text('no table')
     (tmp_path / 'README.md').write_text(f'before\n{block("a")}\nafter\n')

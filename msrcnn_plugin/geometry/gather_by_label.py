@@ -1,0 +1,22 @@
+"""The prediction for the class of each RoI."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def gather_by_label(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Gathers, of each RoI's ``K`` predictions, the one for its class.
+
+    Args:
+        predictions: (R, K, ...) anything predicted for each class. ``K = 1`` is class-agnostic:
+            the one prediction serves every class.
+        labels: (R,) long, classes counted from 0.
+
+    Returns:
+        (R, ...).
+    """
+    if predictions.size(1) == 1:
+        return predictions[:, 0]
+    return predictions[torch.arange(len(labels), device=predictions.device), labels]
