@@ -4,6 +4,7 @@ import json
 
 import cv2
 import pytest
+from mmengine.registry import init_default_scope
 
 from msrcnn_plugin.commands import report
 from msrcnn_plugin.commands.main import main
@@ -16,6 +17,7 @@ from ..tiny_set import write_tiny_set
 def tested(tmp_path_factory):
     """A folder with a data set and what the command left of a checkpoint's test."""
     folder = tmp_path_factory.mktemp('tested')
+    init_default_scope('mmdet')
     config, checkpoint = write_model('plugin', write_tiny_set(folder / 'set'), folder)
     options = ['--out', f'{folder}/out', '--json', f'{folder}/figures.json', '--name', 'tiny']
     assert main(['report', config, checkpoint, *options]) == 0
