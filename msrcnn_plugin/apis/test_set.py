@@ -32,8 +32,8 @@ except ImportError:  # remove this branch once coco_files is there
             )
 
 
-# What mmdet reads of every entry, beside what an evaluation reads.
-READ_BY_MMDET = ('file_name', 'area', 'bbox')
+# What mmdet and pycocotools read of every entry.
+READ_BY_MMDET = ('file_name', 'area', 'bbox', 'iscrowd')
 
 
 def check_test_set(cfg: Config) -> None:

@@ -29,6 +29,7 @@ from .main import BAD_INPUT, INTERRUPTED
 from .report import (
     Judged,
     add_cases,
+    add_scores,
     judged_by_matches,
     judged_by_results,
     judged_by_test,
@@ -62,13 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--results', nargs='+', action='extend', default=[], metavar='DT.json', help='detections'
     )
     parser.add_argument('--images', metavar='FOLDER', help='of the annotated images')
-    parser.add_argument(
-        '--score',
-        nargs='+',
-        default=['score', 'mask_score'],
-        metavar='KEY',
-        help='keys of the results to rank by (score mask_score)',
-    )
+    add_scores(parser)
     parser.add_argument(
         '--out',
         '--work-dir',

@@ -54,13 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--annotations', metavar='GT.json', help='ground truth in COCO format')
     parser.add_argument('--results', metavar='DT.json', help='detections in COCO format')
     parser.add_argument('--images', metavar='FOLDER', help='of the annotated images')
-    parser.add_argument(
-        '--score',
-        nargs='+',
-        default=['score', 'mask_score'],
-        metavar='KEY',
-        help='keys of the results to rank by (score mask_score)',
-    )
+    add_scores(parser)
     parser.add_argument(
         '--out', type=Path, metavar='FOLDER', help='folder of the page (work_dirs/NAME/report)'
     )
@@ -71,6 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_config_options(parser)
+
+
+def add_scores(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--score``."""
+    parser.add_argument(
+        '--score',
+        nargs='+',
+        metavar='KEY',
+        help='keys of the results to rank by (score, and mask_score where it is there)',
+    )
 
 
 def add_cases(parser: argparse.ArgumentParser, default: int) -> None:
@@ -181,13 +185,18 @@ def judged_by_matches(name: str | None, path: str | Path) -> Judged:
 
 
 def judged_by_results(
-    name: str | None, annotations: str, results: str, scores: list[str]
+    name: str | None, annotations: str, results: str, scores: list[str] | None
 ) -> Judged:
     """Evaluates a results file in COCO format; the model is named after the file."""
     from ..evaluation import evaluate_coco
     from ..visualization.report import ReportedModel
 
-    result = evaluate_coco(annotations, results, scores=tuple(scores))
+    result = evaluate_coco(annotations, results, scores=scores or ('score', 'mask_score'))
+    missing = set(scores or ()) - set(result.matches.scores)
+    if missing and len(result.matches):
+        raise ValueError(
+            f'--score: no result in {results} has the key {", ".join(sorted(missing))}'
+        )
     return Judged(ReportedModel(name or Path(results).stem, result))
 
 

@@ -101,7 +101,7 @@ def test_interrupted_it_shows_what_it_has_and_goes_on_later(models, run, monkeyp
 
 
 def test_files_of_tests_side_by_side(models, data, run, tmp_path):
-    run(models['plugin'], ['--model', 'R50 [ours] $x_$', *models['mask_rcnn'][1:]])
+    run(models['plugin'], ['--model', 'R50 [ours] $x$', *models['mask_rcnn'][1:]])
     folders = [tmp_path / 'kept' / name for name in ('MS_R-CNN_this_plugin', 'R50_ours_x_')]
     status, figures, _, _ = run([folder / 'pairs.npz' for folder in folders])
     assert status == 0

@@ -4,6 +4,7 @@ import json
 
 import cv2
 import pytest
+from mmengine.registry import init_default_scope
 
 from msrcnn_plugin.commands import report
 from msrcnn_plugin.commands.main import main
@@ -16,6 +17,7 @@ from ..tiny_set import write_tiny_set
 def tested(tmp_path_factory):
     """A folder with a data set and what the command left of a checkpoint's test."""
     folder = tmp_path_factory.mktemp('tested')
+    init_default_scope('mmdet')
     config, checkpoint = write_model('plugin', write_tiny_set(folder / 'set'), folder)
     options = ['--out', f'{folder}/out', '--json', f'{folder}/figures.json', '--name', 'tiny']
     assert main(['report', config, checkpoint, *options]) == 0
@@ -93,6 +95,12 @@ def test_coco_files_give_the_figures_of_the_checkpoint(tested, tmp_path):
     assert again['figures']['segm_mAP_unique'] == pytest.approx(own['segm_mAP_unique'])
     assert 'misjudges' in page_of(tmp_path / 'out')
     assert main(['report', f'{tmp_path}/out/pairs.npz']) == 0
+
+
+def test_a_score_that_no_result_has(tested, tmp_path, capsys):
+    words = ['--out', tmp_path, '--score', 'score', 'mask_score', *files(tested)]
+    assert main(['report', *map(str, words)]) == 2
+    assert 'has the key mask_score' in capsys.readouterr().err
 
 
 def test_a_bad_image_leaves_the_page(tested, tmp_path, capsys):
