@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools.cocoeval import Params
 
+from ..files import atomic_write
 from .matching import Overlaps
 from .ranking_basis import RankingBasis
 from .rankings import RankedAP, rank_masks
-from ..files import atomic_write
 
 FORMAT = 1
 _OPTIONAL = ('predicted_iou', 'mean_prob', 'uncalibrated_iou')

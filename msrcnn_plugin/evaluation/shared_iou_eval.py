@@ -11,8 +11,8 @@ import numpy as np
 from mmdet.datasets.api_wrappers import COCOeval
 from mmdet.evaluation import CocoMetric
 
-from .matching import OverlapCollector, Overlaps, pairwise_mask_iou
 from ..progress import progress_bar
+from .matching import OverlapCollector, Overlaps, pairwise_mask_iou
 
 
 class LeanCOCOeval(COCOeval):
