@@ -17,6 +17,8 @@ from .coco_masks import clean_masks, compressed
 from .coco_schema import label, refuse, shown
 
 _CATEGORY_LISTS = ('neg_category_ids', 'not_exhaustive_category_ids')
+# pycocotools keeps four times this number in 8 bits, and numpy 2 refuses what does not fit.
+_BATCH = 60
 _USUAL_SCORES = ('score', 'mask_score', 'mask_iou', 'mask_mean_prob')
 
 
@@ -186,8 +188,11 @@ def read_results(
     )
     values = {key: np.array([entry[key] for entry in entries], dtype=float) for key in used}
     masks = [compressed(entry['segmentation'], size) for entry, size in zip(entries, sizes)]
-    areas = mask_utils.area(masks).tolist() if masks else []
-    boxes = mask_utils.toBbox(masks).tolist() if masks else []
+    areas: list[float] = []
+    boxes: list[list[float]] = []
+    for start in range(0, len(masks), _BATCH):
+        areas += mask_utils.area(masks[start : start + _BATCH]).tolist()
+        boxes += mask_utils.toBbox(masks[start : start + _BATCH]).tolist()
     for number, (entry, mask, area, box) in enumerate(zip(entries, masks, areas, boxes), 1):
         entry.update(id=number, segmentation=mask, area=float(area), bbox=box, iscrowd=0)
     dataset = ground_truth.dataset

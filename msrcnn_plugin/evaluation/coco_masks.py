@@ -11,7 +11,8 @@ from pycocotools import mask as mask_utils
 
 from .coco_schema import shown
 
-_CHUNK = 100_000
+# Masks whose runs are checked at once: as many as a processor's cache takes.
+_CHUNK = 300
 
 
 def clean_masks(items: Sequence[dict], sizes: Sequence[tuple[int, int]]) -> dict[int, str]:
@@ -87,36 +88,48 @@ def check_runs(
         (N,) whether the runs are not negative and add up to the pixels; (N,) whether any but the
         first is 0.
     """
+    counts = [text if text.isascii() else '\0' for text in counts]
     lengths = np.fromiter(map(len, counts), np.int64, len(counts))
-    text = ''.join(counts).encode('utf-32-le', 'surrogatepass')
-    codes = np.frombuffer(text, np.uint32).astype(np.int64) - 48
-    strings = np.cumsum(lengths) - lengths
-    valid = (np.minimum.reduceat(codes, strings) >= 0) & (
-        np.maximum.reduceat(codes, strings) < 2**6
-    )
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    codes = np.frombuffer(''.join(counts).encode(), np.uint8) - np.uint8(48)
+    valid = (np.maximum.reduceat(codes, starts) < 64) & (codes[ends - 1] < 32)
     is_last = (codes & 32) == 0
-    valid &= is_last[strings + lengths - 1]
-    is_last[strings + lengths - 1] = True
+    is_last[ends - 1] = True
 
+    # The last of a run's characters holds its highest bits, and their highest the sign.
     last = np.flatnonzero(is_last)
     digits = np.diff(last, prepend=-1)
-    first = last - digits + 1
-    place = np.minimum(np.arange(len(codes)) - np.repeat(first, digits), 7)
-    runs = np.add.reduceat((codes & 31) << (5 * place), first)
-    runs -= np.where(codes[last] & 16, 1 << (5 * np.minimum(digits, 8)), 0)
+    runs = ((codes[last] & 31) ^ 16).astype(np.int64) - 16
+    for digit in range(1, min(int(digits.max()), 8)):
+        longer = np.flatnonzero(digits > digit)
+        runs[longer] = (runs[longer] << 5) | (codes[last[longer] - digit] & 31)
 
-    heads = np.searchsorted(first, strings)
-    order = np.arange(len(runs)) - np.repeat(heads, np.diff(heads, append=len(runs)))
-    for chain in (1, 2):
-        members = np.flatnonzero((order >= chain) & (order % 2 == chain % 2))
-        if len(members):
-            sums, begins = np.cumsum(runs[members]), order[members] == chain
-            before = (sums - runs[members])[begins]
-            runs[members] = sums - before[np.cumsum(begins) - 1]
-    valid &= np.maximum.reduceat(digits, heads) <= 7
+    heads = np.searchsorted(last, starts)
+    valid &= np.maximum.reduceat(digits, heads) < 8
+    amount = np.diff(heads, append=len(runs))
+    _add_differences(runs, heads, amount)
     valid &= np.minimum.reduceat(runs, heads) >= 0
     valid &= np.add.reduceat(runs, heads) == pixels
-    return valid, np.logical_or.reduceat((runs == 0) & (order > 0), heads)
+    empty = runs == 0
+    empty[heads] = False
+    return valid, np.logical_or.reduceat(empty, heads)
+
+
+def _add_differences(
+    runs: NDArray[np.int64], heads: NDArray[np.int64], amount: NDArray[np.int64]
+) -> None:
+    """Turns differences into runs, in place; mask ``n`` has ``amount[n]`` from ``heads[n]`` on."""
+    pairs = (amount + 1) // 2
+    first = np.cumsum(pairs) - pairs
+    places = np.arange(len(runs)) + np.repeat(2 * first - heads, amount)
+    grid = np.zeros((pairs.sum(), 2), np.int64)
+    grid.ravel()[places] = runs
+    grid[first, 0] = 0  # the first run is no part of the chain of those at even places
+    sums = np.cumsum(grid, axis=0)
+    sums -= np.repeat(sums[first] - grid[first], pairs, axis=0)
+    sums[first, 0] = runs[heads]
+    runs[:] = sums.ravel()[places]
 
 
 def _runs_problem(counts: str | list[int], pixels: int) -> str:

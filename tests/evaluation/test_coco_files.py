@@ -160,6 +160,16 @@ def test_results_in_every_form_of_mask():
     assert set(read.scores) == {'score', 'mask_score'}
 
 
+def test_more_results_than_pycocotools_takes_at_once():
+    results = small_results() * 100
+    found = read_results(results, read_ground_truth(small_truth())).dataset['annotations']
+    assert [(item['area'], item['bbox'][2]) for item in found] == [
+        (100, 10),
+        (400, 20),
+        (100, 10),
+    ] * 100
+
+
 def test_nothing_detected():
     read = read_results([], read_ground_truth(small_truth()))
     assert read.dataset['annotations'] == []
