@@ -10,27 +10,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-try:
-    from ..evaluation.coco_files import read_ground_truth
-    from ..evaluation.image_files import check_images
-except ImportError:  # remove this branch once coco_files is there
-    from ..evaluation.input_checks import check_image_names, read_annotations
-
-    def read_ground_truth(path: str, *, required: Sequence[str]) -> Any:  # type: ignore[misc]
-        content = read_annotations(path)
-        if 'file_name' in required:
-            check_image_names(content, path)
-        return content
-
-    def check_images(ground_truth: Any, folder: str) -> None:  # type: ignore[misc]
-        names = [image['file_name'] for image in ground_truth['images']]
-        missing = [name for name in names if not os.path.isfile(os.path.join(folder, name))]
-        if missing:
-            raise ValueError(
-                f'{len(missing)} of {len(names)} images are missing, the first is '
-                f'{os.path.join(folder, missing[0])}'
-            )
-
+from ..evaluation.coco_files import read_ground_truth
+from ..evaluation.image_files import check_images
 
 # What mmdet and pycocotools read of every entry.
 READ_BY_MMDET = ('file_name', 'area', 'bbox', 'iscrowd')

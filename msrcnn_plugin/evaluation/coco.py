@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .coco_reader import compressed, read_ground_truth, read_results
+from .coco_files import read_ground_truth, read_results
+from .coco_masks import compressed
 from .matches import Protocol
 from .matching import RLE, Masks, match_masks
 from .result import MaskScoringResult

@@ -19,7 +19,7 @@ from .coco_schema import label, refuse, shown
 _CATEGORY_LISTS = ('neg_category_ids', 'not_exhaustive_category_ids')
 # pycocotools keeps four times this number in 8 bits, and numpy 2 refuses what does not fit.
 _BATCH = 60
-_USUAL_SCORES = ('score', 'mask_score', 'mask_iou', 'mask_mean_prob')
+_USUAL_SCORES = ('score', 'mask_score', 'mask_iou', 'mask_mean_prob', 'uncalibrated_mask_iou')
 
 
 @dataclass(frozen=True)

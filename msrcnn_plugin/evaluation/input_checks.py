@@ -5,15 +5,12 @@ Every function raises a ValueError that says what was given, what was expected a
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .coco_reader import read_ground_truth
 
 _ALWAYS_IN_UNIT_INTERVAL = ('mask_ious', 'mask_mean_probs', 'uncalibrated_mask_ious')
 
@@ -126,21 +123,6 @@ def check_classes(classes: Sequence[str], categories: Sequence[Mapping[str, Any]
                 f'the annotation file has {counts[name]} categories of the name {name!r} (ids '
                 f'{ids}), so that labels cannot be told apart. Rename or remove all but one.'
             )
-
-
-def read_annotations(path: str | os.PathLike) -> dict[str, Any]:
-    """The content of a COCO annotation file, under numbers for ids: see `read_ground_truth`."""
-    return read_ground_truth(path).dataset
-
-
-def check_image_names(data_set: Mapping[str, Any], source: str) -> None:
-    """Checks that every image says which file it is; an evaluation alone does not ask."""
-    nameless = [image['id'] for image in data_set['images'] if not image.get('file_name')]
-    if nameless:
-        raise ValueError(
-            f'{source}: {len(nameless)} of {len(data_set["images"])} images have no `file_name`, '
-            f'the first is {nameless[0]!r}. Give each the path of its file below the folder.'
-        )
 
 
 def as_array(values: Any) -> NDArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 from mmdet.datasets.api_wrappers import COCO, COCOeval
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import METRICS
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from numpy.typing import NDArray
 
 from . import input_checks
-from .coco_reader import read_ground_truth
+from .coco_files import read_ground_truth
 from .rankings import FIGURE_SUFFIXES
 from .result import MaskScoringResult
 from .shared_iou_eval import SharedIoUEval, recorded_evaluations
@@ -102,6 +103,8 @@ class MaskScoringMetric(CocoMetric):
             if ann_file is not None and os.path.isfile(ann_file):
                 read_ground_truth(ann_file)  # says what is wrong with the file
             raise
+        if ann_file is not None and os.path.isfile(ann_file):
+            _warn_of_problems(ann_file)
         # COCOeval finds 0.5 and 0.75 in an array only
         self.iou_thrs = np.atleast_1d(np.asarray(self.iou_thrs, dtype=float))
         self.pairs_file = pairs_file
@@ -256,3 +259,12 @@ def _full_precision(
             for name, value in zip(COCO_FIGURES, evaluation.stats):
                 full[f'{evaluation.params.iouType}_{name}'] = float(value)
     return {name: value for name, value in full.items() if name in figures}
+
+
+def _warn_of_problems(ann_file: str | os.PathLike) -> None:
+    """Warns of a file that `read_ground_truth` refuses; CocoMetric may still finish with it."""
+    try:
+        read_ground_truth(ann_file)
+    except ValueError as error:
+        text = f'MaskScoringMetric goes on as CocoMetric does, but check the annotations: {error}'
+        print_log(text, logger='current', level=logging.WARNING)

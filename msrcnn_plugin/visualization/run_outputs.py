@@ -14,7 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pycocotools import mask as mask_utils
 
 from ..evaluation import Matches, pairwise_rle_iou
-from ..evaluation.coco_reader import compressed, read_ground_truth, read_results
+from ..evaluation.coco_files import read_ground_truth, read_results
+from ..evaluation.coco_masks import compressed
 from .gallery import Gallery, MisjudgedMask, crop_window, most_overrated, most_underrated
 from .scored_image import ScoredImage
 
