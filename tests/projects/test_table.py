@@ -24,6 +24,7 @@ RECORDS = [
     record
     for name in ('nuclei', 'ablations')
     for record in json.loads((REPOSITORY / 'results' / f'{name}.json').read_text())['runs']
+    if 'title' not in record  # of a run whose row was removed
 ]
 
 
@@ -46,7 +47,7 @@ def tiny_model(cfg):
 def test_an_ablation_learns_and_scores(run):
     import_modules_from_strings(list(run.study.imports))
     model, batch = tiny_model(run.configs()[0].model), batch_of(3, 0)
-    model.roi_head.mute_host_losses()
+    model.roi_head.only_mask_iou_loss = True
     loss = losses(model, batch)['loss_mask_iou']
     loss.backward()
     assert loss > 0
