@@ -11,35 +11,175 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import gc
+import importlib
 import os
 import platform
 import re
-import shlex
-import statistics
 import subprocess
-import sys
-import timeit
-from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..files import write_json
+from ..files import require_writable, write_json
+from .arguments import add_json, shown_command
 
 if TYPE_CHECKING:
     from .benchmark_cases import Section
 
 GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts')
-PACKAGES = ('torch', 'mmcv', 'mmengine', 'mmdet', 'onedl-mmcv', 'onedl-mmengine', 'numpy')
-MIN_ROUNDS = 3
-# Sections of two cases: the section, both cases, and what they are.
-PAIRS = (
-    ('step', 'plugin', 'head_only', 'training step: everything / the MaskIoU head alone'),
-    ('rankings', 'coco', 'plugin', 'mask AP: CocoMetric, one ranking / MaskScoringMetric, all'),
+PACKAGES = ('torch', 'numpy', 'mmcv', 'mmengine', 'mmdet')
+ROUNDS, SECONDS = 3, 2.0  # of a case, and the shortest time of a round
+
+# Of a group: what its two cases are, and their names.
+PAIRS = dict(
+    step=('training step: everything / the MaskIoU head alone', 'plugin', 'head_only'),
+    rankings=('mask AP: CocoMetric, one ranking / MaskScoringMetric, all', 'coco', 'plugin'),
 )
+TABLES = (
+    (
+        'Time, extra peak memory, and time of this plugin as a ratio',
+        ['', 'Mask R-CNN', "mmdet's MS R-CNN", 'this plugin', 'to Mask R-CNN', 'to MS R-CNN'],
+    ),
+    ('Two ways of the same work', ['first / second', 'first', 'second', 'ratio']),
+    (
+        "Targets of 2 images: mmdet's MS R-CNN / this plugin",
+        ['', '8 positives', '32 positives', '128 positives'],
+    ),
+    (
+        'What mask scoring adds to the RoI head, 1 image',
+        ['config', 'extra parameters', 'prediction', 'loss, forward'],
+    ),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `msrcnn benchmark`."""
+    parser.add_argument(
+        '--group', action='append', choices=GROUPS, help='measure only this; may be repeated'
+    )
+    parser.add_argument('--device', choices=('cpu', 'cuda'), help='cuda where there is one')
+    parser.add_argument('--threads', type=int, help="of the CPU (torch's choice)")
+    parser.add_argument('--small', action='store_true', help='tiny sizes, to try this out')
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures the groups and prints the tables; the record is written after each section.
+
+    Raises:
+        ValueError: the device is not there, or the number of threads is below 1.
+        OSError: the record cannot be written.
+    """
+    import torch
+    from mmengine.logging import MMLogger
+    from mmengine.registry import init_default_scope
+
+    from .benchmark_cases import sections
+    from .benchmark_scene import SMALL, Setting
+
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('--device cuda: torch sees no CUDA device here; leave it out')
+    if args.threads is not None:
+        if args.threads < 1:
+            raise ValueError(f'--threads {args.threads}: give 1 or more')
+        torch.set_num_threads(args.threads)
+    if args.json:
+        require_writable(args.json)
+    init_default_scope('mmdet')
+    MMLogger.get_instance('benchmark', log_level='WARNING')  # not a line for each weight
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    setting = (SMALL if args.small else Setting())._replace(device=device)
+    record: dict[str, Any] = dict(provenance(args.words), setting=setting._asdict(), sections=[])
+    for group in args.group or GROUPS:
+        for section in sections(group, setting):
+            print(f'{group}: {section.title} ...', flush=True)
+            cases = measure(section, device, *((1, 0.0) if args.small else (ROUNDS, SECONDS)))
+            record['sections'].append(dict(section._asdict(), group=group, cases=cases))
+            if args.json:
+                write_json(args.json, record)
+    for table in speed_tables(record):
+        print(f'\n{table.markdown()}')
+    return 0
+
+
+def measure(section: Section, device: str, rounds: int, seconds: float) -> dict[str, Any]:
+    """Times the cases of a section in turns.
+
+    Returns:
+        of each case: ``seconds``, the median of each round, and ``peak_bytes``.
+    """
+    import torch
+    from torch.utils.benchmark import Timer
+
+    threads = torch.get_num_threads()
+    timers = {
+        name: Timer('call()', globals=dict(call=call), num_threads=threads)
+        for name, call in section.cases.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            times[name].append(timer.blocked_autorange(min_run_time=seconds).median)
+    return {
+        name: dict(seconds=times[name], peak_bytes=peak_bytes(call, device))
+        for name, call in section.cases.items()
+    }
+
+
+def peak_bytes(call: Callable[[], Any], device: str) -> int | None:
+    """Measures the most bytes that a call holds beyond those held before.
+
+    On the CPU these are resident bytes of the process; None where the system does not tell.
+    """
+    if device == 'cuda':
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        call()
+        return torch.cuda.max_memory_allocated() - before
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # Kept memory would hide what the call needs.
+        Path('/proc/self/clear_refs').write_text('5')  # Linux forgets the peak.
+    except (AttributeError, OSError, TypeError):
+        return None
+    before = _process_bytes('VmRSS')
+    call()
+    return max(0, _process_bytes('VmHWM') - before)
+
+
+def _process_bytes(field: str) -> int:
+    status = Path('/proc/self/status').read_text()
+    return 1024 * int(status.partition(f'{field}:')[2].split()[0])
+
+
+def provenance(words: Sequence[str]) -> dict[str, Any]:
+    """Returns the command, commit, versions and machine of this process."""
+    import torch
+
+    git = ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        commit = ''
+    info = Path('/proc/cpuinfo')
+    cpu = re.search(r'model name\s*: (.*)', info.read_text()) if info.exists() else None
+    versions = {name: importlib.import_module(name).__version__ for name in PACKAGES}
+    return dict(
+        command=shown_command('benchmark', words),
+        commit=commit or None,
+        versions=dict(python=platform.python_version(), **versions),
+        machine=dict(
+            cpu=cpu[1] if cpu else platform.processor() or platform.machine(),
+            cores=os.cpu_count(),
+            threads=torch.get_num_threads(),
+            gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        ),
+    )
+
+
+# --- tables
 
 
 class Table(NamedTuple):
@@ -49,251 +189,52 @@ class Table(NamedTuple):
     columns: list[str]
     rows: list[list[str]]
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of `msrcnn benchmark`."""
-    parser.add_argument(
-        '--group', action='append', choices=GROUPS, help='measure only this; may be repeated'
-    )
-    parser.add_argument('--device', choices=('cpu', 'cuda'), help='cuda where there is one')
-    parser.add_argument('--threads', type=_at_least_one, help="of the CPU (torch's choice)")
-    parser.add_argument(
-        '--min-run-time',
-        type=float,
-        default=20.0,
-        metavar='SECONDS',
-        help=f'of each section, but {MIN_ROUNDS} rounds at least (%(default)s)',
-    )
-    parser.add_argument('--small', action='store_true', help='tiny sizes, to try this out')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the record there')
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text}: give 1 or more')
-    return int(text)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Measures the groups, prints the tables and writes the record; returns the exit status.
-
-    Raises:
-        ValueError: the device is not there.
-    """
-    import torch
-    from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
-
-    from .benchmark_cases import sections
-    from .benchmark_inputs import SMALL, Setting
-
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('--device cuda: torch sees no CUDA device here; leave it out')
-    init_default_scope('mmdet')
-    MMLogger.get_instance('benchmark', log_level='WARNING')  # not a line for each weight
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    setting = replace(SMALL if args.small else Setting(), device=device)
-    record: dict[str, Any] = dict(
-        **provenance(), setting=asdict(setting), finished=False, sections={}
-    )
-    try:
-        for group in args.group or GROUPS:
-            for section in sections(group, setting):
-                print(f'{section.title} ...', flush=True)
-                cases = measure(section, args.min_run_time, device)
-                record['sections'][section.name] = dict(
-                    title=section.title, **section.facts, cases=cases
-                )
-                if args.json:
-                    write_json(args.json, record)
-        record['finished'] = True
-    except KeyboardInterrupt:
-        print('interrupted: the tables show what was finished')
-    if args.json:
-        write_json(args.json, record)
-    show(speed_tables(record))
-    return 0 if record['finished'] else 130
-
-
-def measure(section: Section, min_run_time: float, device: str) -> dict[str, dict[str, Any]]:
-    """Times the cases of a section in turns; another case begins each round.
-
-    Returns:
-        of each case: ``seconds`` of each round, ``median``, ``iqr`` (interquartile range) and
-        ``peak_bytes``, None where it was not asked for or the system does not tell.
-    """
-    from torch.utils.benchmark import Measurement, TaskSpec, timer
-
-    for prepare in section.cases.values():
-        prepare()()  # The first call loads libraries and finds algorithms.
-    peaks = {
-        name: peak_bytes(prepare(), device) if section.memory else None
-        for name, prepare in section.cases.items()
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in section.cases}
-    order = deque(section.cases)
-    begin = timer()
-    while len(seconds[order[0]]) < MIN_ROUNDS or timer() - begin < min_run_time:
-        for name in order:
-            # timeit switches the garbage collector off, torch's timer waits for the GPU.
-            seconds[name].append(timeit.timeit(section.cases[name](), timer=timer, number=1))
-        order.rotate(1)
-        gc.collect()
-    figures = {}
-    for name, times in seconds.items():
-        found = Measurement(1, times, TaskSpec(name, ''))
-        figures[name] = dict(
-            seconds=times, median=found.median, iqr=found.iqr, peak_bytes=peaks[name]
-        )
-    return figures
-
-
-def peak_bytes(call: Callable[[], Any], device: str) -> int | None:
-    """Measures the most bytes that a call holds beyond those held before.
-
-    On the CPU these are resident bytes of the process, None where the system does not tell.
-    """
-    gc.collect()
-    if device == 'cuda':
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        return torch.cuda.max_memory_allocated() - before
-    try:
-        # glibc keeps freed memory. Kept memory would hide what the call needs.
-        ctypes.CDLL(None).malloc_trim(0)
-        Path('/proc/self/clear_refs').write_text('5')  # Linux forgets the peak.
-    except (AttributeError, OSError, TypeError):
-        return None
-    resident = _status_bytes('VmRSS')
-    call()
-    return max(0, _status_bytes('VmHWM') - resident)
-
-
-def _status_bytes(field: str) -> int:
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
-
-
-def provenance() -> dict[str, Any]:
-    """Returns the command, commit, versions and machine of this process."""
-    import torch
-
-    git = ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
-    try:
-        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    except OSError:
-        commit = ''
-    installed = {dist.name: dist.version for dist in metadata.distributions()}
-    return dict(
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        commit=commit or None,
-        versions=dict(
-            python=platform.python_version(),
-            **{name: installed[name] for name in PACKAGES if name in installed},
-        ),
-        machine=dict(
-            cpu=_cpu_model(),
-            cores=os.cpu_count(),
-            threads=torch.get_num_threads(),
-            gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        ),
-    )
-
-
-def _cpu_model() -> str:
-    info = Path('/proc/cpuinfo')
-    found = re.search(r'model name\s*: (.*)', info.read_text()) if info.exists() else None
-    return found[1] if found else platform.processor() or platform.machine()
+    def markdown(self) -> str:
+        """Returns the table in Markdown, below its title."""
+        align = ['---', *['---:'] * (len(self.columns) - 1)]
+        lines = [f'| {" | ".join(row)} |' for row in (self.columns, align, *self.rows)]
+        return '\n'.join([f'*{self.title}*', '', *lines])
 
 
 def speed_tables(record: dict[str, Any]) -> list[Table]:
-    """Returns the tables of a record; those without a row are left out."""
-    tables = (_models_table, _pairs_table, _scaling_table, _hosts_table)
-    return [table for make in tables if (table := make(record['sections'])).rows]
-
-
-def show(tables: list[Table]) -> None:
-    """Prints tables, as wide as they are where there is no terminal."""
-    import rich.table
-    from rich.console import Console
-
-    console = Console() if sys.stdout.isatty() else Console(width=160)
-    for table in tables:
-        shown = rich.table.Table(title=table.title, title_justify='left')
-        for column in table.columns:
-            shown.add_column(column, justify='right' if shown.columns else 'left')
-        for row in table.rows:
-            shown.add_row(*row)
-        console.print(shown)
-
-
-def _models_table(sections: dict[str, Any]) -> Table:
-    columns = ['', 'Mask R-CNN', "mmdet's MS R-CNN", 'this plugin', 'to Mask R-CNN', 'to MS R-CNN']
-    rows = []
-    for name, section in sections.items():
-        cases = section['cases']
-        if not name.startswith('scaling/') and {'ms_rcnn', 'plugin'} <= set(cases):
+    """Returns the tables of a record: a row of each section, no table without a row."""
+    tables = [Table(title, columns, []) for title, columns in TABLES]
+    of_models, of_pairs, of_scaling, of_hosts = (table.rows for table in tables)
+    for section in record['sections']:
+        title, group, cases = section['title'], section['group'], section['cases']
+        if group == 'scaling':
+            times = [_written(median(case['seconds'])) for case in cases.values()]
+            of_scaling.append([title, *map(' / '.join, zip(times[::2], times[1::2]))])
+        elif group == 'hosts':
+            more = [_more(cases, part) for part in ('prediction', 'loss')]
+            of_hosts.append([f'`{title}`', f'{section["parameters"] / 1e6:.1f} M', *more])
+        elif group != 'rankings':
+            times = [_time_and_memory(cases[name]) for name in ('stock', 'ms_rcnn', 'plugin')]
             # Mask R-CNN has no MaskIoU targets to compare with.
-            compared = ('ms_rcnn',) if name.startswith('targets/') else ('mask_rcnn', 'ms_rcnn')
-            ratios = [f'{_ratio(cases, "plugin", other):.2f}' for other in compared]
-            cells = [_cell(cases[case]) for case in ('mask_rcnn', 'ms_rcnn', 'plugin')]
-            rows.append([section['title'], *cells, *([''] * (2 - len(ratios))), *ratios])
-    return Table('Time, extra peak memory, and time of this plugin as a ratio', columns, rows)
+            stock = '' if group == 'targets' else _ratio(cases['plugin'], cases['stock'])
+            of_models.append([title, *times, stock, _ratio(cases['plugin'], cases['ms_rcnn'])])
+        if group in PAIRS:
+            title, *names = PAIRS[group]
+            pair = [cases[name] for name in names]
+            of_pairs.append([title, *map(_time_and_memory, pair), _ratio(*reversed(pair))])
+    return [table for table in tables if table.rows]
 
 
-def _pairs_table(sections: dict[str, Any]) -> Table:
-    rows = []
-    for name, first, second, title in PAIRS:
-        if name in sections:
-            cases = sections[name]['cases']
-            ratio = f'{_ratio(cases, second, first):.2f}'
-            rows.append([title, _cell(cases[first]), _cell(cases[second]), ratio])
-    return Table('Two ways of the same work', ['first / second', 'first', 'second', 'ratio'], rows)
+def _more(cases: dict[str, Any], part: str) -> str:
+    stock, plugin = (cases[f'{part}/{name}']['seconds'] for name in ('stock', 'plugin'))
+    more = median(b - a for a, b in zip(stock, plugin))
+    return f'{more:+.2f} s, {100 * more / median(stock):+.0f} %'
 
 
-def _scaling_table(sections: dict[str, Any]) -> Table:
-    cells: dict[str, dict[str, str]] = {}
-    for name, section in sections.items():
-        if name.startswith('scaling/'):
-            height, width = section['image_size']
-            row = f'{height} × {width}, {section["objects"]} objects'
-            times = (_seconds(section['cases'][case]['median']) for case in ('ms_rcnn', 'plugin'))
-            cells.setdefault(row, {})[str(section['positives'])] = ' / '.join(times)
-    positives = list(next(iter(cells.values()), {}))
-    rows = [[row, *(found.get(count, '') for count in positives)] for row, found in cells.items()]
-    columns = ['', *(f'{count} positives' for count in positives)]
-    return Table("Targets of 2 images: mmdet's MS R-CNN / this plugin", columns, rows)
+def _ratio(above: dict[str, Any], below: dict[str, Any]) -> str:
+    return f'{median(a / b for a, b in zip(above["seconds"], below["seconds"])):.2f}'
 
 
-def _hosts_table(sections: dict[str, Any]) -> Table:
-    hosts: dict[str, list[str]] = {}
-    for name, section in sections.items():
-        if name.startswith('hosts/'):
-            row = hosts.setdefault(name.split('/')[1], [f'{section["parameters"] / 1e6:.1f} M'])
-            stock, plugin = (section['cases'][case] for case in ('stock', 'plugin'))
-            pairs = zip(stock['seconds'], plugin['seconds'])
-            extra = statistics.median(b - a for a, b in pairs)
-            row += [_seconds(stock['median']), f'{extra:+.2f} s, {extra / stock["median"]:+.0%}']
-    columns = ['host', 'extra parameters', 'prediction', 'more', 'loss, forward', 'more']
-    rows = [[name, *row, *[''] * (5 - len(row))] for name, row in hosts.items()]
-    return Table('What mask scoring adds to the RoI head, 1 image', columns, rows)
-
-
-def _ratio(cases: dict[str, Any], above: str, below: str) -> float:
-    """Returns the median over the rounds of the ratio of two cases' times."""
-    pairs = zip(cases[above]['seconds'], cases[below]['seconds'])
-    return statistics.median(a / b for a, b in pairs)
-
-
-def _cell(case: dict[str, Any]) -> str:
+def _time_and_memory(case: dict[str, Any]) -> str:
     peak = case['peak_bytes']
-    return _seconds(case['median']) + (f', {peak / 2**20:.0f} MiB' if peak is not None else '')
+    time = _written(median(case['seconds']))
+    return time if peak is None else f'{time}, {peak / 2**20:.0f} MiB'
 
 
-def _seconds(seconds: float) -> str:
+def _written(seconds: float) -> str:
     return f'{seconds:.2f} s' if seconds >= 1 else f'{1000 * seconds:.3g} ms'

@@ -1,206 +1,160 @@
 """What `msrcnn benchmark` times: sections of cases that do the same work on the same scene.
 
-A case prepares one call, which is not timed, and returns that call. The cases of a section share
-ground truth, proposals, features, weights and the seed of the samplers.
+A case can be called again and again. The cases of a section share ground truth, proposals,
+weights and the seed of the samplers.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
-import json
-import math
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.evaluation import CocoMetric
 from mmdet.structures.mask import mask_target
 from mmengine.optim import OptimWrapper
-from torch import Tensor, nn
+from pycocotools import mask as rle_tools
+from torch import Tensor
 
 from ..evaluation import MaskScoringMetric
 from ..geometry import RoIGroundTruth, mask_iou_target
 from ..hooks import TrainMaskIoUHeadOnlyHook
 from ..models.ground_truth_masks import prepare_masks
-from .benchmark_inputs import DETECTIONS, Model, Scene, Setting, detected_scene, models
+from .benchmark_scene import DETECTIONS, NUM_CLASSES, Model, Scene, Setting, models
 
-Case = Callable[[], Callable[[], Any]]
+Case = Callable[[], Any]
 
-HOSTS = (
-    'ms_rcnn_r50_fpn',
-    'ms_rcnn_r50_c4',
-    'cascade_ms_rcnn_r50_fpn',
-    'htc_ms_rcnn_r50_fpn',
-    'scnet_ms_rcnn_r50_fpn',
-    'point_rend_ms_rcnn_r50_fpn',
-    'dynamic_ms_rcnn_r50_fpn',
-    'double_head_ms_rcnn_r50_fpn',
-    'pisa_ms_rcnn_r50_fpn',
-)
-MODEL_CASES = ('mask_rcnn', 'ms_rcnn', 'plugin')
+POSITIVES = (8, 32, 128)  # of an image, to be compared
+OTHERS = ('cascade', 'htc', 'scnet', 'point_rend', 'dynamic', 'double_head', 'pisa')
+HOSTS = ('ms_rcnn_r50_fpn', 'ms_rcnn_r50_c4', *(f'{name}_ms_rcnn_r50_fpn' for name in OTHERS))
 
 
-@dataclass
-class Section:
-    """Cases to be compared, by name. ``facts`` go into the record as they are."""
+class Section(NamedTuple):
+    """Cases to be compared, by name; of a host also the parameters of its MaskIoU head."""
 
-    name: str
     title: str
     cases: dict[str, Case]
-    memory: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
+    parameters: int | None = None
 
 
-# --- cases
-
-
-def replace_result(owner: Any, method: str, result: Any) -> None:
-    """Makes a method do its work and return ``result``: what a trained model would return."""
+def override(owner: Any, method: str, result: Callable[[], Any]) -> None:
+    """Makes a method do its work, and return what a trained model would return."""
     work = getattr(type(owner), method)
-
-    def replaced(*args: Any, **kwargs: Any) -> Any:
-        work(owner, *args, **kwargs)
-        return result
-
-    setattr(owner, method, replaced)
+    setattr(owner, method, lambda *args, **kwargs: (work(owner, *args, **kwargs), result())[1])
 
 
-def features(roi_head: Model, scene: Scene) -> tuple[Tensor, ...]:
-    """Returns the levels that a neck gives a RoI head: one for C4, else the five of a pyramid."""
-    extractor: Any = roi_head.bbox_roi_extractor
-    extractor = extractor[0] if isinstance(extractor, nn.ModuleList) else extractor
-    strides = [16] if len(extractor.featmap_strides) == 1 else [4, 8, 16, 32, 64]
-    height, width = scene.padded_size
-    sizes = [(math.ceil(height / stride), math.ceil(width / stride)) for stride in strides]
-    return tuple(scene.noise(extractor.out_channels, *size).requires_grad_() for size in sizes)
-
-
-def targets(model: Model, scene: Scene, kind: str) -> Case:
+def targets(model: Model, scene: Scene, kind: str, positives: int | None = None) -> Case:
     """Times the targets of the mask head, and of the MaskIoU head where the model has one."""
-    roi_head, size = model.roi_head, model.roi_head.train_cfg.mask_size
+    cfg, head = model.roi_head.train_cfg, getattr(model.roi_head, 'mask_iou_head', None)
+    plugin = head is not None and not hasattr(head, 'get_targets')
+    inds = [scene.inds[:positives]] * len(scene.boxes)
+    size = (cfg.mask_size, cfg.mask_size)
     # mmdet cuts logits at 0.5, the plugin at 0: far from both, they make the same masks.
-    logits = 100 * scene.noise(scene.setting.positives, size, size).flatten(0, 1)
+    torch.manual_seed(0)
+    logits = torch.where(torch.rand(sum(map(len, inds)), *size) < 0.5, -9.0, 9.0).to(scene.boxes)
 
-    def prepare() -> Callable[[], Any]:
+    def call() -> Tensor:
         gts = scene.instances(kind)
-        boxes = [image.positives.clone() for image in scene.images]  # mmdet clips them in place.
-        inds = [image.positive_inds for image in scene.images]
-        results = [
-            SimpleNamespace(pos_priors=b, pos_assigned_gt_inds=i) for b, i in zip(boxes, inds)
-        ]
-
-        def mask_targets() -> Tensor:
-            return mask_target(boxes, inds, [gt.masks for gt in gts], roi_head.train_cfg)
-
-        def stock() -> Tensor:
-            get_targets = roi_head.mask_iou_head.get_targets
-            return get_targets(results, gts, logits, mask_targets(), roi_head.train_cfg)
-
-        def plugin() -> Tensor:
+        boxes = [found[: len(inds[0])].clone() for found in scene.found]  # mmdet clips in place.
+        if plugin:
             prepare_masks(gts, logits.device)
-            mask_targets()
-            images = [
-                gt.masks.ground_truth(b, i, (size, size)) for gt, b, i in zip(gts, boxes, inds)
-            ]
+        of_masks = mask_target(boxes, inds, [gt.masks for gt in gts], cfg)
+        if plugin:
+            images = [gt.masks.ground_truth(b, i, size) for gt, b, i in zip(gts, boxes, inds)]
             ground_truth = RoIGroundTruth(*(torch.cat(parts) for parts in zip(*images)))
             return mask_iou_target(logits.sigmoid(), ground_truth).iou
+        if head is None:
+            return of_masks
+        pairs = zip(boxes, inds)
+        results = [SimpleNamespace(pos_priors=b, pos_assigned_gt_inds=i) for b, i in pairs]
+        return head.get_targets(results, gts, logits, of_masks, cfg)
 
-        if not hasattr(roi_head, 'mask_iou_head'):
-            return mask_targets
-        return stock if type(roi_head).__module__.startswith('mmdet.') else plugin
-
-    return prepare
+    return call
 
 
+@torch.no_grad()  # of the features alone
 def loss(model: Model, scene: Scene, backward: bool = False) -> Case:
     """Times the loss of the RoI head and, on request, its backward pass."""
-    roi_head = model.roi_head.train()
-    levels = features(roi_head, scene)
+    levels = model.eval().extract_feat(scene.pixels)
 
-    def prepare() -> Callable[[], Any]:
-        roi_head.train().zero_grad()
-        for level in levels:
-            level.grad = None
-        inputs = levels, scene.proposals(), scene.data_samples()
+    def call() -> None:
+        model.roi_head.train().zero_grad()
         torch.manual_seed(0)  # The samplers draw from it.
+        inputs = [level.detach().requires_grad_() for level in levels]
+        losses = model.roi_head.loss(inputs, scene.proposals(), scene.data_samples())
+        if backward:
+            model.parse_losses(losses)[0].backward()
 
-        def call() -> dict[str, Any]:
-            losses = roi_head.loss(*inputs)
-            if backward:
-                model.parse_losses(losses)[0].backward()
-            return losses
-
-        return call
-
-    return prepare
+    return call
 
 
 def training_step(model: Model, scene: Scene, head_only: bool = False) -> Case:
     """Times loss, backward and optimizer step, of the MaskIoU head alone on request."""
     # A tiny rate keeps the weights of all cases alike.
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9, momentum=0.9, weight_decay=1e-4)
-    wrapper = OptimWrapper(optimizer)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-9, momentum=0.9))
     runner = SimpleNamespace(model=model, optim_wrapper=wrapper, _load_from='model', _resume=False)
     hook = TrainMaskIoUHeadOnlyHook()
-    model.train()
+    override(model.rpn_head, 'predict_by_feat', scene.proposals)
     if head_only:
         hook.before_run(runner)
+        hook.after_load_checkpoint(runner, model.state_dict())
+        hook.before_train(runner)
 
-    def prepare() -> Callable[[], Any]:
-        inputs = scene.pixels(), scene.data_samples()
-        replace_result(model.rpn_head, 'predict_by_feat', scene.proposals())
+    def call() -> None:
+        model.train()
         if head_only:
             hook.before_train_iter(runner, 0)
         torch.manual_seed(0)
-        return lambda: wrapper.update_params(model.parse_losses(model.loss(*inputs))[0])
+        wrapper.update_params(model.parse_losses(model.loss(scene.pixels, scene.data_samples()))[0])
 
-    return prepare
+    return call
 
 
+@torch.no_grad()
 def prediction(model: Model, scene: Scene, whole: bool = True) -> Case:
     """Times the prediction of a model or of its RoI head, masks pasted at the original size."""
-    roi_head = model.roi_head
-    roi_head.test_cfg.score_thr = 1.0  # NMS of the boxes of an untrained head takes long.
+    override(model.roi_head, 'predict_bbox', scene.detections)
+    levels = model.eval().extract_feat(scene.pixels)
 
-    def prepare() -> Callable[[], Any]:
+    @torch.no_grad()
+    def call() -> None:
         model.eval()
-        replace_result(roi_head, 'predict_bbox', scene.detections())
-        samples = scene.data_samples()
-        inputs: tuple[Any, ...] = (scene.pixels(), samples)
-        if not whole:
-            inputs = features(roi_head, scene), scene.proposals(), samples
-        predict = model.predict if whole else roi_head.predict
-        return lambda: torch.no_grad()(predict)(*inputs, rescale=True)
+        if whole:
+            model.predict(scene.pixels, scene.data_samples())
+        else:
+            model.roi_head.predict(levels, scene.proposals(), scene.data_samples(), rescale=True)
 
-    return prepare
+    return call
 
 
 def evaluation(metric_type: type[CocoMetric], scene: Scene) -> Case:
-    """Times a metric's evaluation of the masks of a scene."""
-    coco, predictions = detected_scene(scene)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'annotations.json'
-        path.write_text(json.dumps(coco))
+    """Times a metric. Each object is found several times, with the mask of the ground truth."""
+    size, labels = scene.setting.image_size, scene.labels.tolist()
+    chosen = [number % len(labels) for number in range(DETECTIONS)]
+    found = dict(bboxes=torch.zeros(DETECTIONS, 4), labels=torch.tensor(labels)[chosen])
+    torch.manual_seed(0)
+    scores, ious = torch.rand(2, DETECTIONS)
+    found.update(scores=scores, mask_ious=ious, mask_scores=scores * ious)
+    samples = []
+    for number, (boxes, outlines) in enumerate(zip(scene.boxes.tolist(), scene.outlines)):
+        masks = rle_tools.frPyObjects(outlines.tolist(), *size)
+        pairs = zip(labels, boxes, masks)
+        gts = [dict(bbox_label=label, bbox=box, mask=mask) for label, box, mask in pairs]
+        predicted = dict(found, masks=[masks[index] for index in chosen])
+        sample = dict(img_id=number, ori_shape=size, instances=gts, pred_instances=predicted)
+        samples.append(sample)
+    metric = metric_type(metric='segm')
+    metric.dataset_meta = dict(classes=[str(label) for label in range(NUM_CLASSES)])
+
+    def call() -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints.
-            metric = metric_type(ann_file=str(path), metric='segm')
-    metric.dataset_meta = dict(classes=[category['name'] for category in coco['categories']])
+            metric.process({}, samples)
+            metric.evaluate(len(samples))
 
-    def prepare() -> Callable[[], Any]:
-        metric.process({}, copy.deepcopy(predictions))
-
-        def call() -> dict[str, float]:
-            with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints.
-                return metric.evaluate(len(predictions))
-
-        return call
-
-    return prepare
+    return call
 
 
 # --- sections
@@ -208,80 +162,49 @@ def evaluation(metric_type: type[CocoMetric], scene: Scene) -> Case:
 
 def sections(group: str, setting: Setting) -> Iterator[Section]:
     """Builds the sections of a group one after the other."""
-    return GROUPS[group](setting)
+    if group == 'rankings':
+        scene = Scene(setting, setting.ranked_images)
+        metrics = dict(coco=CocoMetric, plugin=MaskScoringMetric)
+        cases = {name: evaluation(metric, scene) for name, metric in metrics.items()}
+        yield Section(f'mask AP of {len(scene.boxes)} images, {DETECTIONS} detections each', cases)
+        return
+    scene = Scene(setting, images=2 if group in ('targets', 'loss') else 1)
+    if group == 'hosts':
+        for config in HOSTS:
+            built, cases = models(config, setting, 'stock', 'plugin'), {}
+            for name, model in built.items():
+                cases[f'prediction/{name}'] = prediction(model, scene, whole=False)
+                cases[f'loss/{name}'] = loss(model, scene)
+            head = built['plugin'].roi_head.mask_iou_head
+            yield Section(config, cases, sum(weight.numel() for weight in head.parameters()))
+        return
+    built = models('ms_rcnn_r50_fpn', setting, 'stock', 'ms_rcnn', 'plugin')
 
+    def of_each(case: Callable[..., Case], *args: Any) -> dict[str, Case]:
+        return {name: case(model, scene, *args) for name, model in built.items()}
 
-def _targets(setting: Setting) -> Iterator[Section]:
-    scene, built = Scene(setting, images=2), models('ms_rcnn_r50_fpn', setting, MODEL_CASES)
-    for kind in ('bitmaps', 'polygons'):
-        cases = {name: targets(model, scene, kind) for name, model in built.items()}
-        title = f'mask and MaskIoU targets of 2 images, {kind}'
-        yield Section(f'targets/{kind}', title, cases, memory=True)
-
-
-def _scaling(setting: Setting) -> Iterator[Section]:
-    built = models('ms_rcnn_r50_fpn', setting, MODEL_CASES)
-    height, width = size = setting.image_size
-    one, usual, many = 1, setting.objects, 5 * setting.objects
-    half = (height // 2, width // 2)
-    for image_size, objects in ((half, usual), (size, one), (size, usual), (size, many)):
-        for positives in sorted({max(1, setting.positives // part) for part in (16, 4, 1)}):
-            cell: dict[str, Any] = dict(image_size=image_size, objects=objects, positives=positives)
-            scene = Scene(replace(setting, **cell), images=2)
-            cases = {name: targets(built[name], scene, 'bitmaps') for name in MODEL_CASES[1:]}
-            name = f'scaling/{image_size[0]}x{image_size[1]}/{objects}/{positives}'
-            yield Section(name, 'targets of 2 images, bitmaps', cases, facts=cell)
-
-
-def _loss(setting: Setting) -> Iterator[Section]:
-    scene, built = Scene(setting, images=2), models('ms_rcnn_r50_fpn', setting, MODEL_CASES)
-    for part in ('forward', 'backward'):
-        cases = {name: loss(model, scene, part == 'backward') for name, model in built.items()}
-        title = 'RoI head, loss of 2 images' + ', with backward' * (part == 'backward')
-        yield Section(f'loss/{part}', title, cases, memory=True)
-
-
-def _step(setting: Setting) -> Iterator[Section]:
-    scene, built = Scene(setting, images=1), models('ms_rcnn_r50_fpn', setting, MODEL_CASES)
-    cases = {name: training_step(model, scene) for name, model in built.items()}
-    alone = models('ms_rcnn_r50_fpn', setting)['plugin']
-    cases['head_only'] = training_step(alone, scene, head_only=True)
-    yield Section('step', 'whole model, training step of 1 image', cases, memory=True)
-
-
-def _prediction(setting: Setting) -> Iterator[Section]:
-    scene, built = Scene(setting, images=1), models('ms_rcnn_r50_fpn', setting, MODEL_CASES)
-    cases = {name: prediction(model, scene) for name, model in built.items()}
-    title = f'whole model, prediction of {DETECTIONS} detections'
-    yield Section('prediction', title, cases, memory=True)
-
-
-def _rankings(setting: Setting) -> Iterator[Section]:
-    scene = Scene(setting, images=setting.ranked_images)
-    cases = dict(coco=evaluation(CocoMetric, scene), plugin=evaluation(MaskScoringMetric, scene))
-    title = f'mask AP of {setting.ranked_images} images, {DETECTIONS} detections each'
-    yield Section('rankings', title, cases)
-
-
-def _hosts(setting: Setting) -> Iterator[Section]:
-    scene = Scene(setting, images=1)
-    for name in HOSTS:
-        built = models(name, setting)
-        head = built['plugin'].roi_head.mask_iou_head
-        facts = dict(parameters=sum(parameter.numel() for parameter in head.parameters()))
-        title = f'{name}, RoI head, '
-        cases = {case: prediction(model, scene, whole=False) for case, model in built.items()}
-        yield Section(f'hosts/{name}/prediction', title + 'prediction', cases, facts=facts)
-        cases = {case: loss(model, scene) for case, model in built.items()}
-        yield Section(f'hosts/{name}/loss', title + 'loss', cases, facts=facts)
-
-
-GROUPS = dict(
-    targets=_targets,
-    scaling=_scaling,
-    loss=_loss,
-    step=_step,
-    prediction=_prediction,
-    rankings=_rankings,
-    hosts=_hosts,
-)
+    if group == 'targets':
+        for kind in ('bitmaps', 'polygons'):
+            yield Section(f'mask and MaskIoU targets of 2 images, {kind}', of_each(targets, kind))
+    elif group == 'loss':
+        yield Section('RoI head, loss of 2 images', of_each(loss))
+        yield Section('RoI head, loss of 2 images, with backward', of_each(loss, True))
+    elif group == 'step':
+        cases = of_each(training_step)
+        alone = models('ms_rcnn_r50_fpn', setting, 'plugin')['plugin']
+        cases['head_only'] = training_step(alone, scene, True)
+        yield Section('whole model, training step of 1 image', cases)
+    elif group == 'prediction':
+        yield Section(f'whole model, prediction of {DETECTIONS} detections', of_each(prediction))
+    elif group == 'scaling':
+        whole, usual = setting.image_size, setting.objects
+        half = (whole[0] // 2, whole[1] // 2)
+        for size, objects in ((half, usual), (whole, 1), (whole, usual), (whole, 5 * usual)):
+            own = setting._replace(image_size=size, objects=objects, positives=POSITIVES[-1])
+            scene = Scene(own, images=2)
+            cases = {
+                f'{positives}/{name}': targets(built[name], scene, 'bitmaps', positives)
+                for positives in POSITIVES
+                for name in ('ms_rcnn', 'plugin')
+            }
+            yield Section(f'{size[0]} × {size[1]}, {objects} objects', cases)

@@ -168,12 +168,8 @@ def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
 
 def speed(path: Path) -> str:
     """The tables of the benchmark's record."""
-    parts = []
-    for table in speed_tables(json.loads(path.read_text(encoding='utf-8'))):
-        align = ['---', *['---:'] * (len(table.columns) - 1)]
-        rows = [f'| {" | ".join(row)} |' for row in (table.columns, align, *table.rows)]
-        parts.append('\n'.join([f'*{table.title}*', '', *rows]))
-    return '\n\n'.join(parts)
+    tables = speed_tables(json.loads(path.read_text(encoding='utf-8')))
+    return '\n\n'.join(table.markdown() for table in tables)
 
 
 def read(path: Path) -> Records:
