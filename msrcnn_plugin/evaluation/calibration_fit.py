@@ -43,7 +43,7 @@ class IoUCalibration:
 
     def __call__(self, predicted_iou: ArrayLike) -> NDArray[np.float64]:
         """Calibrated IoU (N,) of predicted IoU (N,), both in [0, 1]."""
-        return np.interp(predicted_iou, self.knots, self.values)
+        return np.interp(np.asarray(predicted_iou, float), self.knots, self.values)
 
 
 def fit_iou_calibration(

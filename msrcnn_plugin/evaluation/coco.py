@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from .coco_files import read_ground_truth, read_results
 from .coco_masks import compressed
+from .coco_schema import JSONSource
 from .matches import Protocol
 from .matching import RLE, Masks, match_masks
 from .result import MaskScoringResult
@@ -20,8 +20,8 @@ _ALWAYS_READ = ('mask_iou', 'mask_mean_prob')
 
 
 def evaluate_coco(
-    annotations: str | os.PathLike | Mapping[str, Any],
-    results: str | os.PathLike | Sequence[Mapping[str, Any]],
+    annotations: JSONSource,
+    results: JSONSource,
     scores: Sequence[str] = ('score', 'mask_score'),
     *,
     max_dets: Sequence[int] = (1, 10, 100),

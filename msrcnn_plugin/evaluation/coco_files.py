@@ -14,7 +14,7 @@ from pycocotools import mask as mask_utils
 
 from . import coco_schema
 from .coco_masks import clean_masks, compressed
-from .coco_schema import label, refuse, shown
+from .coco_schema import JSONSource, label, refuse, shown
 
 _CATEGORY_LISTS = ('neg_category_ids', 'not_exhaustive_category_ids')
 # pycocotools keeps four times this number in 8 bits, and numpy 2 refuses what does not fit.
@@ -67,9 +67,7 @@ class Results:
 
 
 @coco_schema.paused_gc()
-def read_ground_truth(
-    source: str | os.PathLike | dict, *, required: Collection[str] = ()
-) -> GroundTruth:
+def read_ground_truth(source: JSONSource, *, required: Collection[str] = ()) -> GroundTruth:
     """Reads a COCO annotation file, or the dict that one holds.
 
     A missing ``iscrowd`` is 0, and true and false are 1 and 0. A missing ``area`` or ``bbox`` is
@@ -135,7 +133,7 @@ def read_ground_truth(
 
 @coco_schema.paused_gc()
 def read_results(
-    source: str | os.PathLike | list,
+    source: JSONSource,
     ground_truth: GroundTruth,
     *,
     scores: Sequence[str] = ('score',),

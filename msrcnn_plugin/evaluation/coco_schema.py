@@ -7,7 +7,7 @@ import json
 import os
 import re
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, cast, get_type_hints
@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, TypedDict, cast, get_type_hints
 import msgspec
 from msgspec import Meta
 
+# A path, or what a file would hold.
+JSONSource = str | os.PathLike | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 _SHOWN_PROBLEMS = 5
 
 
@@ -129,9 +131,7 @@ def paused_gc() -> Iterator[None]:
             gc.enable()
 
 
-def decode_ground_truth(
-    source: str | os.PathLike | dict, name: str
-) -> dict[str, list[dict[str, Any]]]:
+def decode_ground_truth(source: JSONSource, name: str) -> dict[str, list[dict[str, Any]]]:
     """Decodes a COCO annotation file, or the dict that one holds, and checks each value alone."""
     raw = _raw(source, name)
     try:
@@ -160,7 +160,7 @@ def decode_ground_truth(
     return checked
 
 
-def decode_results(source: str | os.PathLike | list, name: str, kind: Any) -> list[dict[str, Any]]:
+def decode_results(source: JSONSource, name: str, kind: Any) -> list[dict[str, Any]]:
     """Decodes a file of results, or the list that one holds; ``kind`` is `Result` or wider."""
     raw = _raw(source, name)
     try:

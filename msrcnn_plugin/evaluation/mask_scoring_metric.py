@@ -106,7 +106,7 @@ class MaskScoringMetric(CocoMetric):
         if ann_file is not None and os.path.isfile(ann_file):
             _warn_of_problems(ann_file)
         # COCOeval finds 0.5 and 0.75 in an array only
-        self.iou_thrs = np.atleast_1d(np.asarray(self.iou_thrs, dtype=float))
+        self.iou_thrs: NDArray = np.array(self.iou_thrs, dtype=float, ndmin=1)
         self.pairs_file = pairs_file
         self.bounded_scores = bounded_scores
         self.result: MaskScoringResult | None = None
@@ -115,7 +115,8 @@ class MaskScoringMetric(CocoMetric):
     @property
     def dataset_meta(self) -> dict | None:
         """The data set's `metainfo`; its classes are checked against the annotation file's."""
-        return self._dataset_meta
+        meta: dict | None = self._dataset_meta
+        return meta
 
     @dataset_meta.setter
     def dataset_meta(self, meta: dict) -> None:

@@ -22,7 +22,7 @@ RLE = Mapping[str, Any]
 
 
 def pairwise_rle_iou(
-    detections: Sequence[RLE], gts: Sequence[RLE], crowd: Sequence[int]
+    detections: Sequence[RLE], gts: Sequence[RLE], crowd: Sequence[int] | NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """IoU of each detection with each ground truth, (D, T) in [0, 1]; ``D`` or ``T`` may be 0.
 

@@ -152,16 +152,16 @@ def joint_density(
         >>> density.counts.tolist(), density.mean_estimate.tolist()
         ([[2]], [0.75])
     """
-    estimate, true_iou = np.asarray(estimate, dtype=float), np.asarray(true_iou, dtype=float)
+    x, y = np.asarray(true_iou, dtype=float), np.asarray(estimate, dtype=float)
     above = np.greater if low > 0 else np.greater_equal
-    kept = above(estimate, low) & above(true_iou, low) & (estimate <= 1)
-    estimate, true_iou = estimate[kept], true_iou[kept]
+    kept = above(y, low) & above(x, low) & (y <= 1)
+    x, y = x[kept], y[kept]
     edges = np.linspace(low, 1, bins + 1)
-    counts, _, _ = np.histogram2d(true_iou, estimate, bins=(edges, edges))
-    sums, _ = np.histogram(true_iou, bins=edges, weights=estimate)
+    counts, _, _ = np.histogram2d(x, y, bins=[edges, edges])
+    sums, _ = np.histogram(x, bins=edges, weights=y)
     filled = counts.sum(axis=1)
     means = np.where(filled > 0, sums / np.maximum(filled, 1), np.nan)
-    return JointDensity(edges, counts.astype(np.int64), means, correlation(estimate, true_iou))
+    return JointDensity(edges, counts.astype(np.int64), means, correlation(y, x))
 
 
 def checked_vectors(estimate: ArrayLike, true_iou: ArrayLike) -> tuple[NDArray, NDArray]:

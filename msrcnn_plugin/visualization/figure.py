@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import patheffects
@@ -23,7 +24,7 @@ from .scored_image import ScoredImage
 # Okabe and Ito's colours, which the colour-blind can tell apart; the marks below have two of them.
 CLASS_COLOURS = ('#56B4E9', '#F0E442', '#E69F00', '#CC79A7', '#009E73')
 # Marker, face, edge and size of each score.
-MARKS = {
+MARKS: dict[str, dict[str, Any]] = {
     'class score': dict(marker='o', color='white', markeredgecolor='#444444', markersize=8),
     'predicted MaskIoU': dict(marker='D', color='#0072B2', markersize=6),
     'true MaskIoU': dict(marker='|', color='#D55E00', markersize=15, markeredgewidth=2.5),
@@ -50,7 +51,7 @@ def draw_masks(
     ax: Axes,
     image: NDArray[np.uint8],
     masks: NDArray[np.bool_],
-    labels: Sequence[int],
+    labels: Sequence[int] | NDArray[np.integer],
     *,
     numbered: bool = False,
 ) -> list[Artist]:
@@ -84,7 +85,9 @@ def _numbers(ax: Axes, masks: Sequence[NDArray], numbers: Sequence[int]) -> list
     size = NUMBER_SIZE_PT * pixels_per_point
     label_size = (0.75 * size * max(len(str(number)) for number in numbers), 1.1 * size)
     corners = label_corners(np.array([_box(mask) for mask in masks]), label_size, (height, width))
-    style = dict(color='white', fontsize=NUMBER_SIZE_PT, fontweight='bold', ha='left', va='top')
+    style: dict[str, Any] = dict(
+        color='white', fontsize=NUMBER_SIZE_PT, fontweight='bold', ha='left', va='top'
+    )
     stroke = [patheffects.withStroke(linewidth=2, foreground='black')]
     return [
         ax.text(x, y, str(number), path_effects=stroke, **style)
@@ -102,7 +105,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return columns.start, rows.start, columns.stop, rows.stop
 
 
-def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> list[Artist]:
+def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> Sequence[Artist]:
     """One line a detection: its class score, predicted and true MaskIoU; on the right its mask
     score with the place that it gives the detection.
 
@@ -144,13 +147,13 @@ def _write_mask_scores(ax: Axes, image: ScoredImage) -> None:
         )
 
 
-def draw_scores_legend(figure: Figure, **kwargs) -> Legend:
+def draw_scores_legend(figure: Figure, **kwargs: Any) -> Legend:
     """What the marks of `draw_scores` mean."""
     marks = [Line2D([], [], linestyle='none', label=name, **MARKS[name]) for name in MARKS]
     return figure.legend(handles=marks, ncol=len(marks), frameon=False, fontsize=9, **kwargs)
 
 
-def draw_class_legend(figure: Figure, class_names: Sequence[str], **kwargs) -> Legend:
+def draw_class_legend(figure: Figure, class_names: Sequence[str], **kwargs: Any) -> Legend:
     """Which colour is which class."""
     patches = [
         Patch(facecolor=class_colour(i), edgecolor='black', label=name)

@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 # For every text that holds a user's name: a dollar sign in it begins no formula.
-VERBATIM = dict(parse_math=False)
+VERBATIM: dict[str, Any] = dict(parse_math=False)
 INK, MUTED, GRID = '#1f2933', '#5b6673', '#dce1e7'
 
 
@@ -106,7 +106,7 @@ def unit_ticks(ax: Axes, low: float = 0.0) -> None:
 
 def coloured_key(
     ax: Axes, entries: Sequence[tuple[str, str]], corner: str | None = None
-) -> list[Artist]:
+) -> Sequence[Artist]:
     """Names in the colours of their curves, one below the other, in a corner of the axes.
 
     Args:
@@ -117,7 +117,7 @@ def coloured_key(
     vertical, horizontal = corner.split()
     x, y = {'left': 0.03, 'right': 1.0}[horizontal], {'upper': 1.0, 'lower': 0.03}[vertical]
     above = 0 if vertical == 'upper' else len(entries) - 1
-    style = dict(fontsize=TEXT_PT, fontweight='bold', ha=horizontal, **VERBATIM)
+    style: dict[str, Any] = dict(fontsize=TEXT_PT, fontweight='bold', ha=horizontal, **VERBATIM)
     style['va'] = 'top' if vertical == 'upper' else 'bottom'
     return [
         ax.annotate(
@@ -159,7 +159,11 @@ def freest_corner(ax: Axes, texts: Sequence[str]) -> str:
 
 def _within_axes(ax: Axes, line: Line2D, steps: int = 200) -> NDArray[np.float64]:
     """Points (n, 2) along a line over data coordinates, as shares of the axes."""
-    x, y = line.get_xydata().T if line.get_transform() == ax.transData else np.zeros((2, 0))
+    x, y = (
+        np.asarray(line.get_xydata()).T
+        if line.get_transform() == ax.transData
+        else np.zeros((2, 0))
+    )
     x, y = x[~np.isnan(y)], y[~np.isnan(y)]
     if not len(x):
         return np.zeros((0, 2))

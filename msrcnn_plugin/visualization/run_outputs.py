@@ -16,10 +16,9 @@ from pycocotools import mask as mask_utils
 from ..evaluation import Matches, pairwise_rle_iou
 from ..evaluation.coco_files import read_ground_truth, read_results
 from ..evaluation.coco_masks import compressed
+from ..evaluation.coco_schema import JSONSource
 from .gallery import Gallery, MisjudgedMask, crop_window, most_overrated, most_underrated
 from .scored_image import ScoredImage
-
-JSONSource = str | os.PathLike | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 def read_scored_images(

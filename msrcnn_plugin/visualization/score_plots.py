@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -45,7 +46,7 @@ class APCurve:
     mean_ap: float  # the figure that is reported
 
 
-def draw_density(ax: Axes, density: JointDensity, style: Style) -> list[Artist]:
+def draw_density(ax: Axes, density: JointDensity, style: Style) -> Sequence[Artist]:
     """Cells of true IoU (across) and estimate (up), and the mean estimate in each bin.
 
     Opacity grows with the logarithm of the count, so that it reads on any ground.
@@ -111,7 +112,7 @@ def _draw_diagonal(ax: Axes) -> Line2D:
     return ax.axline((0.5, 0.5), slope=1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
 
 
-def draw_reliability(ax: Axes, curves: Mapping[Style, ReliabilityCurve]) -> list[Artist]:
+def draw_reliability(ax: Axes, curves: Mapping[Style, ReliabilityCurve]) -> Sequence[Artist]:
     """Mean true IoU (up) against mean estimate (across) in ten bins; a dot's area is the count.
 
     Returns:
@@ -184,7 +185,7 @@ def _threshold_ticks(ax: Axes, curves: Sequence[APCurve]) -> None:
 
 def draw_scope_means(
     ax: Axes, scopes: Sequence[ScopeFigures], score_style: Style = STYLES['score']
-) -> list[Artist]:
+) -> Sequence[Artist]:
     """One line a scope: mean true IoU as a bar, mean class score and mean predicted IoU beside it.
 
     How far a mark lies from the bar is the bias, its side says whether it is too high.
@@ -199,11 +200,11 @@ def draw_scope_means(
     means = {score_style: [scope.quality['score'].mean for scope in scopes]}
     if all('mask_iou' in scope.quality for scope in scopes):
         means[STYLES['mask_iou']] = [scope.quality['mask_iou'].mean for scope in scopes]
-    bars = dict(marker='|', markersize=17, markeredgewidth=3, color=INK)
+    bars: dict[str, Any] = dict(marker='|', markersize=17, markeredgewidth=3, color=INK)
     artists = ax.plot(true, places, linestyle='none', **bars)
     for style, values in means.items():
         ax.hlines(places, true, values, color=style.colour, linewidth=1.2, alpha=0.6)
-        marks = dict(marker=style.marker, markersize=7, color=style.colour)
+        marks: dict[str, Any] = dict(marker=style.marker, markersize=7, color=style.colour)
         artists += ax.plot(values, places, linestyle='none', **marks)
     names = [f'{_short(scope.name)} ({grouped(scope.detections)})' for scope in scopes]
     ax.set_yticks(places, names, **VERBATIM)
@@ -216,14 +217,14 @@ def draw_scope_means(
 
 def _name_marks(ax: Axes, entries: Sequence[tuple[str, str]]) -> None:
     """The marks' names above the axes, side by side in their colours."""
-    boxes = [
+    boxes: list[Artist] = [
         TextArea(
             name, textprops=dict(color=colour, fontsize=TEXT_PT, fontweight='bold', **VERBATIM)
         )
         for name, colour in entries
     ]
     row = HPacker(children=boxes, pad=0, sep=10)
-    where = dict(bbox_to_anchor=(1, 1), bbox_transform=ax.transAxes)
+    where: dict[str, Any] = dict(bbox_to_anchor=(1, 1), bbox_transform=ax.transAxes)
     ax.add_artist(
         AnchoredOffsetbox('lower right', child=row, pad=0, borderpad=0.2, frameon=False, **where)
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ...evaluation import joint_density
 from ..palette import INK, SIZE_INCHES, VERBATIM
@@ -22,8 +25,8 @@ def overview_figure(model: ReportedModel) -> Figure:
     names = ['score', 'mask_score'] if model.has_mask_score else ['score']
     scores = {name: matches.scores[name] for name in names}
     count = len(scores) + 1
-    figure = Figure(figsize=(count * SIZE_INCHES[0], SIZE_INCHES[1] + 0.3), layout='constrained')
-    figure.get_layout_engine().set(wspace=0.06, w_pad=0.1)
+    layout = ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1)
+    figure = Figure(figsize=(count * SIZE_INCHES[0], SIZE_INCHES[1] + 0.3), layout=layout)
     *panels, last = figure.subplots(1, count, squeeze=False)[0]
     for ax, (name, values) in zip(panels, scores.items()):
         density = joint_density(values, matches.true_iou, low=PAPERS_LOW)
@@ -51,7 +54,7 @@ def markdown(table: Table) -> str:
         '-' * (width - 1) + ':' if right else '-' * width for width, right in zip(widths, numeric)
     ]
 
-    def line(row) -> str:
+    def line(row: Iterable[str]) -> str:
         aligned = (
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(row, widths, numeric)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ...files import atomic_write
-from ..gallery import GT_COLOUR, PREDICTION_COLOUR, MisjudgedMask, draw_misjudged
+from ..gallery import GT_COLOUR, PREDICTION_COLOUR, Gallery, MisjudgedMask, draw_misjudged
 from ..palette import DARK, grouped, written
 from .headline import headline, scoring_sentence
 from .inline_pictures import colour_variable, inline_jpeg
@@ -61,7 +62,7 @@ def render_report(
         summaries=[_summary(model) for model in models],
         tables=[table for table in own if table is not None] + list(tables),
         sections=sections(models),
-        galleries=[_gallery(model) for model in models if model.gallery is not None],
+        galleries=[_gallery(model, model.gallery) for model in models if model.gallery is not None],
         scope_tables=[scope_table(model) for model in models],
         several=len(models) > 1,
         colours=[(colour_variable(light), light, dark) for light, dark in DARK.items()],
@@ -84,17 +85,16 @@ def write_report(path: str | os.PathLike, page: str) -> None:
         stream.write(page.encode())
 
 
-def _template():
+def _template() -> Template:
+    loader = PackageLoader(__package__, 'page')
     environment = Environment(
-        loader=PackageLoader(__package__, 'page'),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals['read'] = lambda name: Markup(
-        environment.loader.get_source(environment, name)[0]
-    )
+    environment.globals['read'] = lambda name: Markup(loader.get_source(environment, name)[0])
     return environment.get_template('report.html')
 
 
@@ -109,8 +109,7 @@ def _summary(model: ReportedModel) -> dict[str, str]:
     return dict(name=model.name, sentence=scoring_sentence(model), size=', '.join(parts))
 
 
-def _gallery(model: ReportedModel) -> dict:
-    gallery = model.gallery
+def _gallery(model: ReportedModel, gallery: Gallery) -> dict[str, Any]:
     return dict(
         name=model.name,
         score=model.score_name,
