@@ -26,8 +26,8 @@ CLASS_COLOURS = ('#56B4E9', '#F0E442', '#E69F00', '#CC79A7', '#009E73')
 # Marker, face, edge and size of each score.
 MARKS: dict[str, dict[str, Any]] = {
     'class score': dict(marker='o', color='white', markeredgecolor='#444444', markersize=8),
-    'predicted MaskIoU': dict(marker='D', color='#0072B2', markersize=6),
-    'true MaskIoU': dict(marker='|', color='#D55E00', markersize=15, markeredgewidth=2.5),
+    'predicted IoU': dict(marker='D', color='#0072B2', markersize=6),
+    'true IoU': dict(marker='|', color='#D55E00', markersize=15, markeredgewidth=2.5),
 }
 NUMBER_SIZE_PT = 8
 # The layout of a figure in inches.
@@ -106,7 +106,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> Sequence[Artist]:
-    """One line a detection: its class score, predicted and true MaskIoU; on the right its mask
+    """One line a detection: its class score, predicted and true IoU; on the right its mask
     score with the place that it gives the detection.
 
     Returns:

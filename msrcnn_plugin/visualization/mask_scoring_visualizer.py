@@ -1,4 +1,4 @@
-"""mmdet's own pictures of predictions, with the mask score and the predicted MaskIoU."""
+"""mmdet's own pictures of predictions, with the mask score and the predicted IoU."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def draw_density(ax: Axes, density: JointDensity, style: Style) -> Sequence[Arti
         the cells, the line of means.
     """
     low = float(density.edges[0])
-    plain_axes(ax, xlabel='true MaskIoU', ylabel=style.name)
+    plain_axes(ax, xlabel='true IoU', ylabel=style.name)
     cells = ax.imshow(
         _tinted(density.counts.T, style.tint),
         origin='lower',
@@ -118,7 +118,7 @@ def draw_reliability(ax: Axes, curves: Mapping[Style, ReliabilityCurve]) -> Sequ
     Returns:
         the dots of each curve.
     """
-    plain_axes(ax, xlabel='mean estimate in its bin', ylabel='mean true MaskIoU')
+    plain_axes(ax, xlabel='mean estimate in its bin', ylabel='mean true IoU')
     _draw_diagonal(ax)
     dots = []
     for style, curve in curves.items():
@@ -211,7 +211,7 @@ def draw_scope_means(
     ax.set_ylim(max(len(scopes), 1) - 0.4, -0.6)
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1], ['0', '0.2', '0.4', '0.6', '0.8', '1'])
-    _name_marks(ax, [('true MaskIoU', INK), *((style.name, style.colour) for style in means)])
+    _name_marks(ax, [('true IoU', INK), *((style.name, style.colour) for style in means)])
     return artists
 
 

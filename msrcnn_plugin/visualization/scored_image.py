@@ -24,7 +24,7 @@ class ScoredImage:
     masks: NDArray[np.bool_]  # (N, H, W)
     labels: NDArray[np.int64]  # (N,) index into the class names
     scores: NDArray[np.float64]  # (N,) class score
-    mask_ious: NDArray[np.float64]  # (N,) predicted MaskIoU
+    mask_ious: NDArray[np.float64]  # (N,) predicted IoU
     true_ious: NDArray[np.float64]  # (N,) largest mask IoU with a ground truth of the class
     gt_masks: NDArray[np.bool_]  # (G, H, W)
     gt_labels: NDArray[np.int64]  # (G,)

@@ -17,7 +17,7 @@ from .tables import Table
 
 
 def overview_figure(model: ReportedModel) -> Figure:
-    """Score against true MaskIoU before and after scoring, and what each ranking gains.
+    """Score against true IoU before and after scoring, and what each ranking gains.
 
     The panel after scoring is left out where there is no mask score. The ground is white.
     """
@@ -31,7 +31,7 @@ def overview_figure(model: ReportedModel) -> Figure:
     for ax, (name, values) in zip(panels, scores.items()):
         density = joint_density(values, matches.true_iou, low=PAPERS_LOW)
         draw_density(ax, density, model.style(name))
-        _head(ax, f'{model.ranking_name(name)} against true MaskIoU')
+        _head(ax, f'{model.ranking_name(name)} against true IoU')
     curves = {name: ap_curve(model, name) for name in model.rankings}
     draw_ap_gain(last, [c for name, c in curves.items() if name != 'score'], curves['score'])
     _head(last, f'mask AP, points over {model.score_name}')

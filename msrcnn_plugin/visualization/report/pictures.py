@@ -56,9 +56,9 @@ def sections(models: Sequence[ReportedModel]) -> list[Section]:
         ),
         Section(
             'Does the score know the mask?',
-            'Detections whose score and true MaskIoU both exceed 0.5, as in figure 2 of the paper. '
+            'Detections whose score and true IoU both exceed 0.5, as in figure 2 of the paper. '
             'The stronger the colour of a cell, the more detections (logarithmic, from one to the '
-            'number above the plot). The line is the mean score in each bin of the true MaskIoU: '
+            'number above the plot). The line is the mean score in each bin of the true IoU: '
             'that of a score which knows the mask follows the dashed diagonal.',
             tuple(picture for model in models for picture in score_pictures(model)),
         ),
@@ -70,7 +70,7 @@ def sections(models: Sequence[ReportedModel]) -> list[Section]:
         ),
         Section(
             'Where it lies',
-            'The bar is the mean true MaskIoU. A mark to its right is too high, to its left too '
+            'The bar is the mean true IoU. A mark to its right is too high, to its left too '
             'low. In brackets, the number of detections.',
             tuple(picture for model in models for picture in scope_pictures(model)),
         ),
@@ -170,7 +170,7 @@ def _density(model: ReportedModel, style: Style, values: np.ndarray, low: float)
         return []
     figure, ax = _figure()
     draw_density(ax, density, style)
-    title = f'{style.name[0].upper()}{style.name[1:]} against true MaskIoU'
+    title = f'{style.name[0].upper()}{style.name[1:]} against true IoU'
     return [_picture(model, title, figure)]
 
 

@@ -20,8 +20,8 @@ def titles(figure):
 def test_before_after_and_gain(tmp_path):
     figure = overview_figure(ReportedModel('a model', evaluated_set(tmp_path)))
     assert titles(figure) == [
-        'Class score against true MaskIoU',
-        'Mask score against true MaskIoU',
+        'Class score against true IoU',
+        'Mask score against true IoU',
         'Mask AP, points over class score',
     ]
 

@@ -141,7 +141,7 @@ def test_results_of_any_model_with_a_score_of_its_own():
     found = evaluate_coco(data, results, ('score', 'quality <b>'))
     page = render_report([ReportedModel('any model', found)])
     assert not Outline(page).open
-    assert page.count('Quality &lt;b&gt; against true MaskIoU') >= 1
+    assert page.count('Quality &lt;b&gt; against true IoU') >= 1
     assert 'best possible ranking' in page
     assert 'How much of what a score could gain' in page
     assert 'ECE, quality &lt;b&gt;' in page
