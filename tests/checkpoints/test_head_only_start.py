@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 
 from msrcnn_plugin.checkpoints import read_checkpoint
-from tools import convert_checkpoint
+from msrcnn_plugin.commands.main import main
 
 from ..own_project import lay_out_project, run
 
@@ -42,7 +42,7 @@ def test_from_a_trained_host_to_a_model_with_mask_scores(project, host, capsys):
     run(Config.fromfile(project / f'{host}.py'), project / host).train()
 
     trained = project / host / 'epoch_1.pth'
-    assert convert_checkpoint.main([str(trained), str(start), '--config', str(config)]) == 0
+    assert main(['convert', str(trained), str(start), '--config', str(config)]) == 0
     assert 'initialised by the training' in capsys.readouterr().out
 
     run(Config.fromfile(config), project / f'{host}_scored').train()

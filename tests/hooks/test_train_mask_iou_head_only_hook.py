@@ -7,7 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from msrcnn_plugin.checkpoints import read_checkpoint
+from msrcnn_plugin.checkpoints import read_checkpoint, read_content
 
 from ..conftest import tiny_model_cfg
 from ..tiny_set import run_config, write_tiny_set
@@ -101,7 +101,7 @@ def test_a_config_with_the_hook_tests(data, scored, tmp_path):
 
 
 def changed(checkpoint, path, change):
-    content = torch.load(checkpoint, weights_only=True)
+    content = dict(read_content(checkpoint))
     content['state_dict'] = change(content['state_dict'])
     torch.save(content, path)
     return str(path)
