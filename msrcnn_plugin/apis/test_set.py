@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..evaluation.coco_files import read_ground_truth
+from ..evaluation.coco_schema import decode_ground_truth
 from ..evaluation.image_files import check_images
 
 # What mmdet and pycocotools read of every entry.
@@ -80,12 +81,25 @@ def label_categories(cfg: Config, classes: Sequence[str]) -> list[dict[str, Any]
         file = annotation_file(dataset)
         if file is None or not os.path.isfile(file):
             continue
-        categories = json.loads(Path(file).read_bytes())['categories']
-        found = [dict(id=c['id'], name=c['name']) for c in categories if c['name'] in classes]
-        if len(found) != len(classes):
+        found = [c for c in _file_categories(file) if c['name'] in classes]
+        if sorted(c['name'] for c in found) != sorted(classes):
             raise ValueError(
                 f"{file} has {len(found)} categories of the model's {len(classes)} classes "
-                f'({", ".join(classes[:5])} ...): give the config that the model was trained with'
+                f'({", ".join(classes[:5])}{" ..." if len(classes) > 5 else ""}), expected one of '
+                'each name: give the config that the model was trained with'
             )
         return found
     return [dict(id=number, name=name) for number, name in enumerate(classes, 1)]
+
+
+def _file_categories(file: str) -> list[dict[str, Any]]:
+    """Reads ``id`` and ``name`` of a file's categories in its order; the rest is not checked."""
+    try:
+        categories = json.loads(Path(file).read_bytes())['categories']
+    except (ValueError, KeyError, TypeError):
+        # An unlabelled file has categories alone; any other is named with all its problems.
+        decode_ground_truth(file, file)
+        raise
+    listed = dict(images=[], annotations=[], categories=categories)
+    checked = decode_ground_truth(listed, file)['categories']
+    return [dict(id=c['id'], name=c['name']) for c in checked]

@@ -110,7 +110,10 @@ class MaskScoringMetric(CocoMetric):
         self.pairs_file = pairs_file
         self.bounded_scores = bounded_scores
         self.result: MaskScoringResult | None = None
-        self._image_ids = None if self._coco_api is None else set(self._coco_api.get_img_ids())
+        self._image_ids = None
+        if self._coco_api is not None:
+            self._image_ids = set(self._coco_api.get_img_ids())
+            _number_texts(self._coco_api)
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -234,6 +237,15 @@ def _added_figures(result: MaskScoringResult) -> dict[str, float]:
 
 def _joined(predictions: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
     return np.concatenate([np.asarray(item[name], dtype=np.float64) for item in predictions])
+
+
+def _number_texts(ground_truth: COCO) -> None:
+    """Numbers annotations whose ids are texts: COCOeval keeps matched ids in arrays of floats."""
+    annotations = ground_truth.dataset.get('annotations', ())
+    if any(isinstance(annotation['id'], str) for annotation in annotations):
+        for number, annotation in enumerate(annotations, 1):
+            annotation['id'] = number
+        ground_truth.anns = {annotation['id']: annotation for annotation in annotations}
 
 
 def _warn(message: str) -> None:
