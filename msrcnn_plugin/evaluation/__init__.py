@@ -24,6 +24,7 @@ from .reliability import (
     reliability_curve,
 )
 from .result import MaskScoringResult, ScopeFigures, ScoreQuality
+from .threshold import ScoreThreshold, find_threshold
 
 if TYPE_CHECKING:
     from .mask_scoring_metric import MaskScoringMetric
@@ -41,9 +42,11 @@ __all__ = [
     'ReliabilityCurve',
     'ScopeFigures',
     'ScoreQuality',
+    'ScoreThreshold',
     'bootstrap_gain',
     'evaluate_coco',
     'expected_calibration_error',
+    'find_threshold',
     'fit_iou_calibration',
     'held_out_calibration',
     'iou_error',
