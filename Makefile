@@ -18,6 +18,8 @@ endif
 export VENV HOST
 
 BIN := $(VENV)/bin
+# OneDL's mim knows mmdet by another name.
+MMDET = $(if $(filter onedl,$(shell cat "$(STATE)/host" 2>/dev/null)),mmdetection,mmdet)
 # Commands of the environment (mim, torchrun) are found by the programs that start them.
 RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 
@@ -69,13 +71,13 @@ $(DEMO)/train/started: $(wildcard configs/demo/*.py) $(DEMO_ANNOTATIONS)
 	touch $@
 
 $(DEMO)/ms_rcnn.pth: $(DEMO)/train/started
-	$(DEMO_MIM) train mmdet $(DEMO_CONFIG) --work-dir $(DEMO)/train --resume \
+	$(DEMO_MIM) train $(MMDET) $(DEMO_CONFIG) --work-dir $(DEMO)/train --resume \
 		$(if $(DEMO_OPTIONS),--cfg-options $(DEMO_OPTIONS))
 	cp "$$(cat $(DEMO)/train/last_checkpoint)" $@
 
 $(DEMO)/figures.json: $(DEMO)/ms_rcnn.pth
 	rm -rf $(DEMO)/test
-	$(DEMO_MIM) test mmdet $(DEMO_CONFIG) --checkpoint $< --work-dir $(DEMO)/test --cfg-options \
+	$(DEMO_MIM) test $(MMDET) $(DEMO_CONFIG) --checkpoint $< --work-dir $(DEMO)/test --cfg-options \
 		test_evaluator.outfile_prefix=$(DEMO_RESULTS) \
 		test_evaluator.pairs_file=$(DEMO)/test/pairs.npz
 	cp $(DEMO)/test/*/*.json $@

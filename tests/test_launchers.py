@@ -14,6 +14,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine import Config
 
+from msrcnn_plugin import compat
 from msrcnn_plugin.checkpoints import read_checkpoint
 
 from .coco_folder import lay_out_coco
@@ -123,7 +124,8 @@ def mim(verb, *words):
     return [
         Path(sys.executable).with_name('mim'),
         verb,
-        'mmdet',
+        # OneDL's mim takes no `mmdet`, which is the beginning of two names that it knows.
+        'mmdet' if 'mmdet' in compat.HOST[3].installed() else 'mmdetection',
         config,
         *words,
         '--cfg-options',
