@@ -1,4 +1,4 @@
-"""Lists the masks that a human should look at first: those whose predicted MaskIoU is low."""
+"""Lists the masks that a human should look at first: those whose predicted IoU is low."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibrates the predicted MaskIoU of a trained model.
+"""Calibrates the predicted IoU of a trained model.
 
 Fits a monotone map from predicted to true IoU. Prints the errors before the map, and after it on
 images that were held out. Give a test on images that the model was not trained on and will not be
@@ -71,7 +71,7 @@ def fit(pairs_file: Path, method: str) -> tuple[IoUCalibration, dict[str, Any]]:
     matches = Matches.load(pairs_file)
     predicted, true_iou = matches.head_iou, matches.true_iou
     if predicted is None:
-        raise ValueError(f'{pairs_file} has no predicted MaskIoU: test a model with a MaskIoU head')
+        raise ValueError(f'{pairs_file} has no predicted IoU: test a model with a MaskIoU head')
     calibration = fit_iou_calibration(predicted, true_iou, method)
     held_out = held_out_calibration(predicted, true_iou, matches.image, method)
     figures = dict(
@@ -116,5 +116,5 @@ def _show(figures: dict[str, Any]) -> None:
             **figures
         )
     )
-    title = 'predicted against true MaskIoU'
+    title = 'predicted against true IoU'
     print_table(Table(title, (title, 'ECE', 'MAE', 'RMSE'), rows))

@@ -1,4 +1,4 @@
-"""What the score of a mask is worth: rankings, error and calibration of the predicted MaskIoU.
+"""What the score of a mask is worth: rankings, error and calibration of the predicted IoU.
 
 Nothing here needs torch or mmdet but `MaskScoringMetric`, which is imported when it is asked for.
 """

@@ -1,7 +1,7 @@
-"""Post-hoc calibration of the predicted MaskIoU: a monotone map fitted to held-out detections.
+"""Post-hoc calibration of the predicted IoU: a monotone map fitted to held-out detections.
 
 Three families, all through scikit-learn, which is needed here alone. With ``u`` the predicted and
-``t`` the true MaskIoU of ``N`` detections:
+``t`` the true IoU of ``N`` detections:
 
 - isotonic: the increasing step function with the least square error (Zadrozny and Elkan 2002);
 - Platt: ``sigmoid(a u + b)`` (Platt 1999);

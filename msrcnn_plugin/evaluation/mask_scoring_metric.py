@@ -53,7 +53,7 @@ class MaskScoringMetric(CocoMetric):
 
     It returns everything that `CocoMetric` returns (boxes ranked by `scores`, masks by
     `mask_scores`), its AP and AR in full precision instead of three digits. It adds the following,
-    with ``t`` the true MaskIoU of a prediction: its largest mask IoU with a ground truth of its
+    with ``t`` the true IoU of a prediction: its largest mask IoU with a ground truth of its
     class in its image that is no crowd, 0 where there is none.
 
     - ``segm_mAP_cls``, ``segm_mAP_iou``, ``segm_mAP_oracle``: AP of the masks ranked by `scores`,
@@ -76,7 +76,7 @@ class MaskScoringMetric(CocoMetric):
     Args:
         ann_file: as in `CocoMetric`.
         metric: as in `CocoMetric`; has to include ``segm``.
-        pairs_file: where to write the table of detections and their true MaskIoU (`Matches`).
+        pairs_file: where to write the table of detections and their true IoU (`Matches`).
         bounded_scores: refuse scores outside [0, 1]. Without it they are ranked as they are, and
             ``cls_score_ece`` is NaN if there are any; mmdet's own Mask Scoring R-CNN needs that.
         kwargs: the other arguments of `CocoMetric`.

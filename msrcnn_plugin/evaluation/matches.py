@@ -48,7 +48,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Matches:
-    """Detections with their scores and their true MaskIoU, the objects, and how the two overlap.
+    """Detections with their scores and their true IoU, the objects, and how the two overlap.
 
     The detections stand in COCO's order: images ascending, categories ascending within an image,
     and within both as the results list them, which is how COCO orders equal scores. With 5000

@@ -1,4 +1,4 @@
-"""How well a number between 0 and 1 estimates the true MaskIoU: error, correlation, calibration.
+"""How well a number between 0 and 1 estimates the true IoU: error, correlation, calibration.
 
 Pure functions of vectors. ``N`` detections, ``B`` bins (of a density, on either axis). Estimates
 and true IoUs lie in [0, 1]. What is undefined is NaN.
@@ -18,7 +18,7 @@ DENSITY_BINS = 25
 
 @dataclass(frozen=True)
 class IoUError:
-    """Estimated against true MaskIoU over ``count`` detections; NaN where undefined."""
+    """Estimated against true IoU over ``count`` detections; NaN where undefined."""
 
     count: int
     mae: float

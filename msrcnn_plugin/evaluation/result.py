@@ -38,7 +38,7 @@ _ERRORS = ('mae', 'rmse', 'pearson', 'spearman')
 
 @dataclass(frozen=True)
 class ScoreQuality:
-    """A score as an estimate of the true MaskIoU; NaN where undefined."""
+    """A score as an estimate of the true IoU; NaN where undefined."""
 
     mean: float
     ece: float  # NaN where a value lies outside [0, 1]

@@ -1,4 +1,4 @@
-"""Post-hoc calibration of the predicted MaskIoU, carried by the checkpoint.
+"""Post-hoc calibration of the predicted IoU, carried by the checkpoint.
 
 The map is fitted by ``msrcnn calibrate``. It is two entries of the state dict, ``knots`` and
 ``values`` of ``mask_iou_calibration``, beside the weights that it was fitted to. So it reaches the

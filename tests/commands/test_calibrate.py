@@ -132,7 +132,7 @@ def test_bad_input_takes_one_line(trained, tmp_path, capsys):
     assert 'cannot be read as weights alone' in refusal(pairs, checkpoint, out)
     scores = {name: value for name, value in matches.scores.items() if name == 'score'}
     dataclasses.replace(matches, scores=scores).save(pairs)
-    assert 'no predicted MaskIoU' in refusal(pairs, checkpoint, out)
+    assert 'no predicted IoU' in refusal(pairs, checkpoint, out)
     pairs.write_bytes(b'no pairs')
     assert 'pairs.npz' in refusal(pairs, checkpoint, out)
     assert not out.exists()
