@@ -42,8 +42,11 @@ pytestmark = pytest.mark.skipif(shutil.which('make') is None, reason='needs make
 def make(folder, *words):
     """Runs make on a demo in ``folder``, in the environment of this interpreter."""
     environment = Path(sys.executable).parent.parent
-    command = ['make', '-o', 'setup', f'VENV={environment}', f'DEMO={folder}', *words]
-    env = dict(os.environ, PYTHONPATH=str(REPOSITORY))
+    command = ['make', '--no-print-directory', '-o', 'setup']
+    command += [f'VENV={environment}', f'DEMO={folder}', *words]
+    # The tests may run below a make, which hands its own variables on.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS'))}
+    env['PYTHONPATH'] = str(REPOSITORY)
     return subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True)
 
 
