@@ -1,6 +1,7 @@
 """The runner on tiny models: train, resume, test, record, compare, refuse."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -14,9 +15,12 @@ from projects.ablations.records import (
     require_comparable,
     write_records,
 )
-from projects.ablations.table import Row, Study
+from projects.ablations.table import STUDIES, Row, Study
 
+from ..documents import REPOSITORY, blocks
 from ..tiny_study import write_study
+
+ABLATIONS = REPOSITORY / 'docs' / 'results' / 'ablations.md'
 
 
 @pytest.fixture
@@ -58,9 +62,19 @@ def in_one_line(shown, *words):
     return len(shown.splitlines()) == 1 and all(word in shown for word in words)
 
 
+def documented_loop():
+    """The studies that docs/results/ablations.md runs, and the runner's words for one of them."""
+    (block,) = (code for language, code in blocks(ABLATIONS) if language == 'bash')
+    names = re.search(r'for study in (.+); do', block)[1].split()
+    words = re.search(r'projects/ablations/run\.py (.+)', block)[1]
+    return names, lambda study: words.replace('$study', study).split()
+
+
 def test_heads_are_trained_on_the_trunk_recorded_and_compared(tmp_path, run, trained):
     studies = write_study(tmp_path)
-    assert run(studies, '--study', 'heads')[0] == 0
+    names, words = documented_loop()
+    assert {*names} <= {*STUDIES}
+    assert run(studies, *words('heads'))[0] == 0
     assert ['mask_rcnn-0' in words[2] for words in trained] == [True, False, False]
     head, faster = (records(tmp_path)[name, 0] for name in ('head', 'faster'))
     assert {'bbox_mAP', 'segm_mAP', 'mask_iou_pearson', 'seconds_per_iter'} <= set(head['figures'])
