@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .mask_windows import MaskWindows, cut_windows, paste_windows, upload_windows
     from .polygon_coverage import polygon_coverage, polygon_shapes
     from .roi_ground_truth import RoIGroundTruth, clip_boxes, mask_coverage, masks_on_grid
+    from .sampled_intersections import sampled_intersections
 
 __all__ = [
     'MaskIoUTarget',
@@ -38,6 +39,7 @@ __all__ = [
     'paste_windows',
     'polygon_coverage',
     'polygon_shapes',
+    'sampled_intersections',
     'upload_windows',
 ]
 _MODULES = (
@@ -47,6 +49,7 @@ _MODULES = (
     'mask_windows',
     'polygon_coverage',
     'roi_ground_truth',
+    'sampled_intersections',
 )
 
 
