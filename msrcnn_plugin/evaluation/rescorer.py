@@ -38,7 +38,6 @@ class Rescorer(BaseEstimator):
 
     Args:
         features: further numeric keys of the results to learn from, such as ``mask_mean_prob``.
-        columns: which of `table_columns` to learn from; None means all.
         trees: boosting rounds of each output.
         leaves: largest number of leaves of a tree.
         learning_rate: weight of each tree.
@@ -58,14 +57,12 @@ class Rescorer(BaseEstimator):
         self,
         features: Sequence[str] = (),
         *,
-        columns: Sequence[str] | None = None,
         trees: int = 200,
         leaves: int = 15,
         learning_rate: float = 0.06,
         random_state: int = 0,
     ) -> None:
         self.features = features
-        self.columns = columns
         self.trees = trees
         self.leaves = leaves
         self.learning_rate = learning_rate
@@ -84,9 +81,8 @@ class Rescorer(BaseEstimator):
             ValueError: files that are no COCO files or do not fit each other; scores that are no
                 probabilities; fewer images with detections than `FEWEST_IMAGES`; nothing to learn.
         """
-        self._places()
         truth, found, matches = read_for_fit(annotations, results, self.features)
-        table = self._chosen(detection_table(found, self.features))[matches.result_index]
+        table = detection_table(found, self.features)[matches.result_index]
         targets = {'mask_score': matches.ranking_scores('unique'), 'mask_iou': matches.true_iou}
         counted = ~on_crowd(matches)
         held_out = {key: np.empty(len(matches)) for key in targets}
@@ -119,7 +115,7 @@ class Rescorer(BaseEstimator):
             ValueError: results that are no COCO results, without a feature, or of other classes.
         """
         entries, found = read_for_apply(results, self.categories_, self.features)
-        table = self._chosen(detection_table(found, self.features))
+        table = detection_table(found, self.features)
         del found
         scores = dict.fromkeys(self.boosters_, np.zeros(0))
         if len(table):
@@ -167,40 +163,23 @@ class Rescorer(BaseEstimator):
             self.boosters_ = {
                 key: Booster(model_str=text) for key, text in content['trees'].items()
             }
-            width = len(self._places())
+            width = len(table_columns(self.features))
             if any(booster.num_feature() != width for booster in self.boosters_.values()):
                 raise ValueError(f'its trees do not read {width} columns')
         except (LightGBMError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f'{path} is damaged ({error}): fit it again') from error
         return self
 
-    def _places(self) -> list[int]:
-        names = table_columns(self.features)
-        wanted = names if self.columns is None else self.columns
-        unknown = sorted(set(wanted) - set(names))
-        if unknown:
-            raise ValueError(f'no column is named {unknown}; there are {", ".join(names)}')
-        return [names.index(name) for name in wanted]
-
-    def _chosen(self, table: NDArray) -> NDArray:
-        return table[:, self._places()]
-
     def _train(self, table: NDArray, target: NDArray) -> Booster:
-        """Trees whose sigmoid is the target, by cross-entropy; both lie in [0, 1]."""
-        names = table_columns(self.features)
-        categorical = [at for at, place in enumerate(self._places()) if names[place] == 'category']
-        parameters = dict(
-            objective='cross_entropy',
-            num_leaves=self.leaves,
+        return train_trees(
+            table,
+            target,
+            table_columns(self.features),
+            trees=self.trees,
+            leaves=self.leaves,
             learning_rate=self.learning_rate,
-            lambda_l2=1.0,
             seed=self.random_state,
-            deterministic=True,
-            force_row_wise=True,
-            verbose=-1,
         )
-        data = Dataset(table, target, categorical_feature=categorical, params={'verbose': -1})
-        return train(parameters, data, num_boost_round=self.trees)
 
     def _judge(self, matches: Matches, held_out: Mapping[str, NDArray]) -> dict[str, float]:
         gain = matches.bootstrap(held_out['mask_score'], 'score', seed=self.random_state)
@@ -215,3 +194,36 @@ class Rescorer(BaseEstimator):
             mask_iou_pearson=error.pearson,
             mask_iou_ece=expected_calibration_error(iou, matches.true_iou),
         )
+
+
+def train_trees(
+    table: NDArray,
+    target: NDArray,
+    names: Sequence[str],
+    *,
+    trees: int = 200,
+    leaves: int = 15,
+    learning_rate: float = 0.06,
+    seed: int = 0,
+) -> Booster:
+    """Fits boosted trees whose sigmoid estimates the target, by cross-entropy.
+
+    Args:
+        table: (N, F) numbers.
+        target: (N,) in [0, 1].
+        names: (F,) of the columns; ``category`` is split into sets of categories, and LightGBM
+            splits off none that fewer than 100 detections have.
+    """
+    categorical = [place for place, name in enumerate(names) if name == 'category']
+    parameters = dict(
+        objective='cross_entropy',
+        num_leaves=leaves,
+        learning_rate=learning_rate,
+        lambda_l2=1.0,
+        seed=seed,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+    )
+    data = Dataset(table, target, categorical_feature=categorical, params={'verbose': -1})
+    return train(parameters, data, num_boost_round=trees)

@@ -92,17 +92,6 @@ def test_a_feature_is_learnt_from_and_asked_for():
         rescorer.apply(results)
 
 
-def test_columns_that_are_left_out_count_for_nothing():
-    data, results = scattered_set(0)
-    rescorer = Rescorer(columns=['score_logit', 'log_mask_area'], trees=10).fit(data, results)
-    brief = with_keys(results, category_id=[1] * len(results))
-    assert [e['mask_score'] for e in rescorer.apply(brief)] == [
-        e['mask_score'] for e in rescorer.apply(results)
-    ]
-    with pytest.raises(ValueError, match="no column is named \\['area'\\]"):
-        Rescorer(columns=['area']).fit(data, results)
-
-
 def test_detections_on_a_crowd_alone_are_ignored():
     crowd, cat = rectangle(0, 0, 40, 40), rectangle(60, 60, 20, 20)
     data = data_set([1], [(1, 1, crowd, 1), (1, 1, cat)], ['cat'])
