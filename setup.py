@@ -49,9 +49,11 @@ setup(
             'onedl-mmengine>=0.10.8,<1',
         ],
         'calibration': ['scikit-learn>=1.2'],
+        'rescore': ['lightgbm>=4', 'scikit-learn>=1.2'],
         'dev': [
             'build',
             'hypothesis',
+            'lightgbm>=4',
             'mypy',
             'pytest',
             'pytest-xdist',

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .coco_files import read_ground_truth, read_results
+from .coco_files import GroundTruth, Results, read_ground_truth, read_results
 from .coco_masks import compressed
 from .coco_schema import JSONSource
-from .matches import Protocol
+from .matches import Matches, Protocol
 from .matching import RLE, Masks, match_masks
 from .result import MaskScoringResult
 
@@ -59,12 +60,22 @@ def evaluate_coco(
     ground_truth = read_ground_truth(annotations)
     further = [key for key in scores if key not in ('mask_score', *_ALWAYS_READ)]
     found = read_results(results, ground_truth, scores=tuple(dict.fromkeys(('score', *further))))
+    used = {'score', *scores, *_ALWAYS_READ}
+    matches = match_files(ground_truth, found, max_dets=max_dets)
+    kept = {key: values for key, values in matches.scores.items() if key in used}
+    return MaskScoringResult.from_matches(replace(matches, scores=kept))
+
+
+def match_files(
+    ground_truth: GroundTruth, found: Results, *, max_dets: Sequence[int] = (1, 10, 100)
+) -> Matches:
+    """Matches the masks of a results file with their ground truth; keeps all scores of the file."""
     detections, gts = found.dataset['annotations'], ground_truth.dataset['annotations']
     sizes = [(i['height'], i['width']) for i in ground_truth.dataset['images']]
     box = np.array([item['bbox'] for item in detections], dtype=float).reshape(-1, 4)
     box[:, 2:] += box[:, :2]
     names = [category['name'] for category in ground_truth.dataset['categories']]
-    matches = match_masks(
+    return match_masks(
         _masks(detections, [item['segmentation'] for item in detections]),
         _masks(
             gts,
@@ -74,15 +85,10 @@ def evaluate_coco(
         ),
         image_ids=ground_truth.image_ids,
         categories=dict(zip(ground_truth.category_ids, names)),
-        scores={
-            key: values
-            for key, values in found.scores.items()
-            if key in ('score', *scores, *_ALWAYS_READ)
-        },
+        scores=found.scores,
         box=box,
         protocol=Protocol(max_dets=tuple(sorted(max_dets))),
     )
-    return MaskScoringResult.from_matches(matches)
 
 
 def _masks(items: Sequence[Mapping[str, Any]], rles: Sequence[RLE], **columns: NDArray) -> Masks:

@@ -119,6 +119,16 @@ ALL = (
     ECE,
     figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
 )
+RESCORED = (
+    Column('learnt from', titled, '---'),
+    figure('detections', 'figures.detections', 1, 0),
+    figure('mask AP by score', 'figures.ap_before', 100, 1),
+    figure('by the true U', 'figures.ap_unique', 100, 1),
+    figure('by mask score', 'figures.ap', 100, 1),
+    interval('gain (95 % interval)', 'gain'),
+    interval('gain by cross-validation', 'cross_validation'),
+    figure('s to fit', 'fit_seconds', 1, 0),
+)
 TABLES = {
     'nuclei': Table(
         'nuclei',
@@ -134,6 +144,8 @@ TABLES = {
         studies=('nuclei',),
     ),
     'nuclei-full': Table('nuclei', (*ALL, interval('gain (95 % interval), each seed', 'gain'))),
+    'rescore-watershed': Table('rescore', RESCORED, studies=('watershed',)),
+    'rescore-mask-rcnn': Table('rescore', RESCORED, studies=('mask_rcnn',)),
     'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),
 }
 
