@@ -95,7 +95,7 @@ $(DEMO)/report.html: $(DEMO)/figures.json
 # ---
 
 test: setup
-	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check .
