@@ -29,7 +29,8 @@ def measured_predictions(model: nn.Module) -> Iterator[dict[str, float]]:
     costs: dict[str, float] = {'cost/parameters': sum(p.numel() for p in model.parameters())}
     seconds: list[float] = []
     peaks: list[int] = []
-    predict, held = model.test_step, reset_peak(device)
+    predict: Any = model.test_step
+    held = reset_peak(device)
 
     def now() -> float:
         if device.type == 'cuda':
