@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'msrcnn_plugin'
 # geometry <- models, geometry <- evaluation <- visualization; hooks know none of them; apis and
 # commands are on top. A part that is not named here is a leaf: it imports no other.
-BASIC = {'compat', 'files', 'progress'}
+BASIC = {'compat', 'files', 'memory', 'progress'}
 ROOMS = {'geometry', 'models', 'evaluation', 'visualization', 'checkpoints'}
 MAY_IMPORT = {
     'msrcnn_plugin': {'registration'},
@@ -31,7 +31,7 @@ MAY_IMPORT = {
     'checkpoints': {'models', *BASIC},
     'evaluation': {'geometry', *BASIC},
     'visualization': {'geometry', 'evaluation', *BASIC},
-    'apis': {*ROOMS, *BASIC, 'shown_path'},
+    'apis': {*ROOMS, *BASIC},
     'commands': {*ROOMS, *BASIC, 'apis', 'hooks', 'doctor', 'synthetic'},
     '__main__': {'commands'},
 }

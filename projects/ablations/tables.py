@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 from msrcnn_plugin.commands.benchmark import speed_tables  # noqa: E402
+from msrcnn_plugin.visualization.report import markdown as aligned  # noqa: E402
 from projects.ablations.table import STUDIES  # noqa: E402
 
 Records = Sequence[Mapping[str, Any]]
@@ -181,7 +182,7 @@ def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
 def speed(path: Path) -> str:
     """The tables of the benchmark's record."""
     tables = speed_tables(json.loads(path.read_text(encoding='utf-8')))
-    return '\n\n'.join(table.markdown() for table in tables)
+    return '\n\n'.join(f'*{table.title}*\n\n{aligned(table)}' for table in tables)
 
 
 def read(path: Path) -> Records:

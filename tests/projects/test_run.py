@@ -123,17 +123,16 @@ def test_mim_trains_and_an_interrupted_training_goes_on(tmp_path, run):
     assert records(tmp_path)['stopped', 0]['figures']['seconds_per_iter'] > 0
 
 
-@pytest.mark.parametrize('place', ['results', 'work-dir'])
-def test_a_run_of_another_config_is_refused_before_any_work(tmp_path, run, trained, place):
+def test_a_run_of_another_config_is_refused_before_any_work(tmp_path, run, trained):
     studies = write_study(tmp_path)
     assert run(studies, 'mask_rcnn', '--study', 'models')[0] == 0
-    if place == 'work-dir':
-        (tmp_path / 'results.json').unlink()
     old = studies['models'].rows[0]
     row = Row(old.name, old.title, old.base, {'optim_wrapper.optimizer.lr': 0.5})
-    status, shown = run({'models': Study('models', '', 'tiny', (row,))}, '--study', 'models')
-    assert (status, len(trained)) == (2, 1)
-    assert in_one_line(shown, 'mask_rcnn, seed 0', 'another config', f'another --{place}')
+    for place in ('results', 'work-dir'):
+        status, shown = run({'models': Study('models', '', 'tiny', (row,))}, '--study', 'models')
+        assert (status, len(trained)) == (2, 1)
+        assert in_one_line(shown, 'mask_rcnn, seed 0', 'another config', f'another --{place}')
+        (tmp_path / 'results.json').unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize('condition', ['versions', 'device', 'data', 'start'])
