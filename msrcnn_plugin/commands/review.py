@@ -129,7 +129,7 @@ def _predict(
     from rich.console import Console
     from rich.progress import track
 
-    from ..apis.image_problem import image_problem
+    from ..image_problem import image_problem
     from ..apis.review_queue import image_entry
 
     limits = dict(below=args.below, min_score=args.min_score)
