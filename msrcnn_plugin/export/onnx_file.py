@@ -141,7 +141,7 @@ def _write(
     if dynamo:
         shapes = [dynamic_axes.get(name) for name in inputs]
         rows = torch.export.Dim('rois')
-        options['dynamic_shapes'] = tuple(axes and {axis: rows for axis in axes} for axes in shapes)
+        options['dynamic_shapes'] = tuple(axes and dict.fromkeys(axes, rows) for axes in shapes)
     else:
         options['dynamic_axes'] = dynamic_axes
     if 'dynamo' in inspect.signature(torch.onnx.export).parameters:  # since torch 2.5
@@ -158,7 +158,9 @@ def _write(
     domains = {entry.domain for entry in written.opset_import} - {'', 'ai.onnx'}
     used = domains & {node.domain for node in written.graph.node}
     if used:
-        raise ValueError(f'the exported graph uses operators of {sorted(used)}, not of ai.onnx alone')
+        raise ValueError(
+            f'the exported graph uses operators of {sorted(used)}, not of ai.onnx alone'
+        )
     onnx.helper.set_model_props(written, {METADATA: json.dumps(dict(metadata))})
     onnx.checker.check_model(written)
     with atomic_write(path) as out:

@@ -9,6 +9,7 @@ from msrcnn_plugin.export import DeploymentModel
 
 from ..conftest import build_tiny_model
 
+
 @pytest.fixture
 def model():
     return build_tiny_model()
