@@ -6,6 +6,7 @@ from .detected_masks import DetectionSampler
 from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
 from .mask_scoring import MaskScoringMixin
+from .mask_tta import MSTTAModel
 from .point_rend import MSPointRendRoIHead
 from .replayed_masks import ReplaySampler
 from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
@@ -21,6 +22,7 @@ __all__ = [
     'MSPointRendRoIHead',
     'MSRoIHead',
     'MSSCNetRoIHead',
+    'MSTTAModel',
     'MaskIoUCalibration',
     'MaskScoringMixin',
     'ReplaySampler',
