@@ -48,10 +48,16 @@ setup(
             'onedl-mmengine>=0.10.8,<1',
         ],
         'calibration': ['scikit-learn>=1.2'],
+        'onnx': ['onnx>=1.15', 'onnxscript'],
+        # An environment of mmdet has another OpenCV already, and needs onnxruntime alone.
+        'onnxruntime': ['onnxruntime>=1.17', 'opencv-python-headless'],
         'dev': [
             'build',
             'hypothesis',
             'mypy',
+            'onnx>=1.15',
+            'onnxruntime>=1.17',
+            'onnxscript',
             'pytest',
             'pytest-xdist',
             'ruff',

@@ -130,7 +130,7 @@ def read_image(path: str | os.PathLike) -> NDArray[np.uint8]:
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: there is no such file')
     problem = image_problem(path)  # OpenCV fills what is missing with grey
-    pixels = None if problem else cv2.imread(str(path), cv2.IMREAD_COLOR)
+    pixels: Any = None if problem else cv2.imread(str(path), cv2.IMREAD_COLOR)
     if pixels is None:
         raise ValueError(f'{path} cannot be read: {problem or "OpenCV does not know the format"}')
     return pixels
@@ -153,4 +153,5 @@ def resize(
         size = int(width * factor + 0.5), int(height * factor + 0.5)
     else:
         size = scale[0], scale[1]
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    resized: Any = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return resized

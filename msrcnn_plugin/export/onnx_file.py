@@ -14,6 +14,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.onnx.operators import shape_as_tensor
 
 from ..files import atomic_write
 from .deployment import DeploymentModel, Detections, MaskScorer
@@ -34,7 +35,7 @@ class RawImageModel(nn.Module):
 
     def forward(self, image: Tensor) -> Detections:
         """Detects the objects of a resized image (height, width, 3), uint8, BGR as OpenCV's."""
-        valid_size = torch.onnx.operators.shape_as_tensor(image)[:2]
+        valid_size = shape_as_tensor(image)[:2]
         prepared = image.permute(2, 0, 1)[None]
         if self.preprocessor._channel_conversion:
             prepared = prepared.flip(1)
@@ -150,7 +151,9 @@ def _write(
     with warnings.catch_warnings():
         # The older exporter is deprecated, and tells of each size that it records.
         warnings.simplefilter('ignore')
-        program = torch.onnx.export(
+        # The older one writes to streams as well, whatever its types say.
+        export: Any = torch.onnx.export
+        program = export(
             network.eval(), tuple(inputs.values()), None if dynamo else stream, **options
         )
     written = program.model_proto if dynamo else onnx.load_from_string(stream.getvalue())

@@ -51,7 +51,7 @@ class MSTTAModel(DetTTAModel):
         super().__init__(*args, tta_cfg=ConfigDict(tta_cfg), **kwargs)
         self.rank_by_agreement = rank_by_agreement
         self.cut = 127.5  # A pixel of 0 to 255 belongs to a mask from here on.
-        roi_head = getattr(self.module, 'roi_head', None)
+        roi_head: Any = getattr(self.module, 'roi_head', None)
         self.ranks_by_head = getattr(roi_head, 'mask_rank_head', None) is not None
         cfg = getattr(roi_head, 'test_cfg', None) or {}
         if cfg.get('mask_thr_binary', -1) >= 0:

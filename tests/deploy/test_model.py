@@ -15,6 +15,8 @@ from msrcnn_plugin.deploy import DeployedModel
 from msrcnn_plugin.deploy.model import resize
 from msrcnn_plugin.evaluation import evaluate_coco
 
+from .constant_model import write_constant_model
+
 
 @pytest.fixture(scope='module')
 def folder(models_folder, tmp_path_factory):
@@ -78,6 +80,35 @@ def test_resize_is_that_of_mmdet(shape, keep_ratio):
     np.testing.assert_array_equal(resize(image, scale=(128, 90), keep_ratio=keep_ratio), expected)
 
 
+def test_an_image_is_prepared_and_its_boxes_scaled_back(tmp_path):
+    write_constant_model(tmp_path / 'model.onnx')
+    model = DeployedModel(tmp_path / 'model.onnx')
+    image = np.zeros((96, 80, 3), dtype=np.uint8) + np.array([10, 20, 30], dtype=np.uint8)
+    inputs = model._inputs(resize(image, **model.metadata['resize']))
+    assert inputs['valid_size'].tolist() == [48, 40]
+    assert inputs['image'].shape == (1, 3, 64, 64)
+    assert inputs['image'][0, :, 47, 39].tolist() == [14.5, 9, 3.5]  # (red - 1) / 2, …
+    assert not inputs['image'][0, :, 48].any()
+    found = model(image)
+    assert found.bboxes.tolist() == [[16, 16, 64, 80], [0, 0, 96, 48]]
+    assert found.class_names == ['person', 'bicycle']
+    assert found.masks.sum((1, 2)).tolist() == [48 * 64, 80 * 48]
+
+
+def test_a_model_of_one_size_takes_no_larger_image(tmp_path):
+    write_constant_model(tmp_path / 'model.onnx', size=[32, 64])
+    model = DeployedModel(tmp_path / 'model.onnx')
+    assert len(model(np.zeros((60, 96, 3), dtype=np.uint8))) == 2
+    with pytest.raises(ValueError, match='48 x 48 pixels, the model takes 32 x 64'):
+        model(np.zeros((96, 96, 3), dtype=np.uint8))
+
+
+def test_a_head_alone_is_no_detector(tmp_path):
+    write_constant_model(tmp_path / 'head.onnx', kind='head')
+    with pytest.raises(ValueError, match='a MaskIoU head alone'):
+        DeployedModel(tmp_path / 'head.onnx')
+
+
 def refused(words, capsys):
     status = main.main([*map(str, words)])
     error = capsys.readouterr().err
@@ -102,12 +133,14 @@ def test_files_that_are_no_exported_model(folder, tmp_path, capsys):
     (tmp_path / 'text.onnx').write_text('none')
     words = ['predict', tmp_path / 'text.onnx', images, '--out', out]
     assert 'cannot be run by onnxruntime' in refused(words, capsys)
-    file = onnx.load(folder / 'model.onnx')
+    write_constant_model(tmp_path / 'bare.onnx')
+    file = onnx.load(tmp_path / 'bare.onnx')
     del file.metadata_props[:]
     onnx.save(file, tmp_path / 'bare.onnx')
     words[1] = tmp_path / 'bare.onnx'
     assert 'was not written by msrcnn export' in refused(words, capsys)
-    file = onnx.load(folder / 'model.onnx')
+    write_constant_model(tmp_path / 'new.onnx')
+    file = onnx.load(tmp_path / 'new.onnx')
     file.opset_import[0].version = 1000
     onnx.save(file, tmp_path / 'new.onnx')
     words[1] = tmp_path / 'new.onnx'
