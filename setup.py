@@ -50,11 +50,17 @@ setup(
         ],
         'calibration': ['scikit-learn>=1.2'],
         'rescore': ['lightgbm>=4', 'scikit-learn>=1.2'],
+        'onnx': ['onnx>=1.15', 'onnxscript'],
+        # An environment of mmdet has another OpenCV already, and needs onnxruntime alone.
+        'onnxruntime': ['onnxruntime>=1.17', 'opencv-python-headless'],
         'dev': [
             'build',
             'hypothesis',
             'lightgbm>=4',
             'mypy',
+            'onnx>=1.15',
+            'onnxruntime>=1.17',
+            'onnxscript',
             'pytest',
             'pytest-xdist',
             'ruff',

@@ -19,6 +19,8 @@ COMMANDS = {
     'calibrate': 'make the predicted IoU mean what it says',
     'rescore': 'give the masks of any model better scores',
     'convert': "turn the authors' or a Mask R-CNN checkpoint into one of this plugin",
+    'export': 'write a trained model as an ONNX file',
+    'predict': 'run an exported model on a folder of images',
     'review': 'list the masks that a human should look at',
     'benchmark': 'measure speed and memory against the stock heads',
     'doctor': 'check the installation, and say what to do about each problem',

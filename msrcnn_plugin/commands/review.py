@@ -129,8 +129,8 @@ def _predict(
     from rich.console import Console
     from rich.progress import track
 
-    from ..apis.image_problem import image_problem
     from ..apis.review_queue import image_entry
+    from ..image_problem import image_problem
 
     limits = dict(below=args.below, min_score=args.min_score)
     models = [_stamp(path) for path in (args.config, args.checkpoint)]

@@ -7,6 +7,7 @@ from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
 from .mask_rank_head import MSMaskRankHead
 from .mask_scoring import MaskScoringMixin
+from .mask_tta import MSTTAModel
 from .point_rend import MSPointRendRoIHead
 from .rank_inputs import RankInputs, rank_inputs
 from .replayed_masks import ReplaySampler
@@ -24,6 +25,7 @@ __all__ = [
     'MSPointRendRoIHead',
     'MSRoIHead',
     'MSSCNetRoIHead',
+    'MSTTAModel',
     'MaskIoUCalibration',
     'MaskScoringMixin',
     'RankInputs',
