@@ -112,8 +112,8 @@ def test_calibration_runs_as_written(followed):
     run(['bash', '-ec', command], followed)
     weights = torch.load(followed / 'calibrated.pth', weights_only=True)['state_dict']
     cfg = Config.fromfile(followed / 'my_ms_rcnn.py')
-    (delta,) = (code for language, code in blocks(CALIBRATE) if language == 'python')
-    cfg.merge_from_dict(dict(model=Config.fromstring(delta, '.py').model))
+    option = re.search(r'`--cfg-options ([\w.]+)=(\w+)`', CALIBRATE.read_text())
+    cfg.merge_from_dict({option[1]: option[2]})
     init_default_scope('mmdet')
     model = MODELS.build(cfg.model)
     model.load_state_dict(weights, strict=True)
