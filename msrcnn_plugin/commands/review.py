@@ -1,5 +1,8 @@
 """Queues masks for human review: those with a low predicted IoU, lowest first.
 
+With --threshold, those below a threshold of `msrcnn threshold`: what is not queued keeps its
+promise.
+
 OUT is a COCO annotation file for annotation tools and pycocotools. Each annotation also has score,
 mask_iou and mask_score. IMAGES is an image or a folder of them; file names in OUT are relative to
 it. Category ids are those of the annotation file of the config's test set, where that is there.
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from ..apis import MaskScoringInferencer
 
 SOME_UNREADABLE = 1
+NAMES = dict(score='class score', mask_iou='predicted IoU', mask_score='mask score')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 
@@ -37,12 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', type=Path, help='its weights')
     parser.add_argument('images', type=Path, help='an image, or a folder of them')
     parser.add_argument('out', type=Path, help='COCO annotation file to write')
-    parser.add_argument(
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument(
         '--below',
         type=fraction,
         default=0.7,
         metavar='IOU',
         help='queue masks of a lower predicted IoU (%(default)s)',
+    )
+    limit.add_argument(
+        '--threshold',
+        type=Path,
+        metavar='FILE',
+        help='queue masks below the threshold that msrcnn threshold --json wrote',
     )
     parser.add_argument(
         '--min-score',
@@ -57,7 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts the images that are not finished and writes the queue of all."""
-    require_files([args.config, args.checkpoint])
+    require_files([args.config, args.checkpoint, args.threshold])
+    limits = _limits(args)
     files = image_files(args.images)
     partial = args.out.with_name(f'{args.out.name}.partial')
     for path in filter(None, [args.out, partial, args.json]):
@@ -65,15 +77,20 @@ def run(args: argparse.Namespace) -> int:
     from ..apis.review_queue import merge_queue
 
     inferencer, categories = _load_model(args)
-    entries, problems = _predict(args, files, inferencer, categories, partial)
-    queue = merge_queue(entries, categories)
+    entries, problems = _predict(args, files, inferencer, categories, limits, partial)
+    queue = merge_queue(entries, categories, limits['by'])
     counts = dict(
         images=len(queue['images']),
         masks=len(queue['annotations']),
-        below=args.below,
+        by=limits['by'],
+        below=limits['below'],
         unreadable=problems,
     )
-    print('{images} images, {masks} masks with a predicted IoU below {below}'.format(**counts))
+    print(
+        '{images} images, {masks} masks with a {name} below {below}'.format(
+            name=NAMES[limits['by']], **counts
+        )
+    )
     with atomic_write(args.out) as stream:
         stream.write(json.dumps(queue).encode())
     if args.json:
@@ -101,6 +118,19 @@ def image_files(images: Path) -> list[Path]:
     return files
 
 
+def _limits(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns which masks are queued, as `image_entry` takes it."""
+    if args.threshold is None:
+        return dict(by='mask_iou', below=args.below, min_score=args.min_score)
+    from ..apis.review_queue import FIELDS
+    from ..evaluation.threshold import read_threshold
+
+    key, below = read_threshold(args.threshold)
+    if key not in FIELDS:
+        raise ValueError(f'{args.threshold} is of {key}; expected one of {", ".join(FIELDS)}')
+    return dict(by=key, below=below, min_score=args.min_score)
+
+
 def _load_model(args: argparse.Namespace) -> tuple[MaskScoringInferencer, list[dict[str, Any]]]:
     """Returns the model, and the COCO category of each of its labels."""
     from ..apis import MaskScoringInferencer
@@ -123,6 +153,7 @@ def _predict(
     files: list[Path],
     inferencer: MaskScoringInferencer,
     categories: list[dict[str, Any]],
+    limits: dict[str, Any],
     partial: Path,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Returns the entries of all readable images in their order, and the problems of the others."""
@@ -132,7 +163,6 @@ def _predict(
     from ..apis.image_problem import image_problem
     from ..apis.review_queue import image_entry
 
-    limits = dict(below=args.below, min_score=args.min_score)
     models = [_stamp(path) for path in (args.config, args.checkpoint)]
     header = dict(models=models, categories=categories, **limits)
     done = _resume(partial, header)

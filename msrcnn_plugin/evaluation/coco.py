@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .coco_files import read_ground_truth, read_results
 from .coco_masks import compressed
 from .coco_schema import JSONSource
-from .matches import Protocol
+from .matches import Matches, Protocol
 from .matching import RLE, Masks, match_masks
 from .result import MaskScoringResult
 
@@ -56,6 +56,19 @@ def evaluate_coco(
         >>> round(evaluate_coco(truth, found).figures['segm_mAP'], 6)
         1.0
     """
+    return MaskScoringResult.from_matches(
+        match_coco(annotations, results, scores, max_dets=max_dets)
+    )
+
+
+def match_coco(
+    annotations: JSONSource,
+    results: JSONSource,
+    scores: Sequence[str] = ('score', 'mask_score'),
+    *,
+    max_dets: Sequence[int] = (1, 10, 100),
+) -> Matches:
+    """Matches the masks of a results file with the objects; takes what `evaluate_coco` takes."""
     ground_truth = read_ground_truth(annotations)
     further = [key for key in scores if key not in ('mask_score', *_ALWAYS_READ)]
     found = read_results(results, ground_truth, scores=tuple(dict.fromkeys(('score', *further))))
@@ -64,7 +77,7 @@ def evaluate_coco(
     box = np.array([item['bbox'] for item in detections], dtype=float).reshape(-1, 4)
     box[:, 2:] += box[:, :2]
     names = [category['name'] for category in ground_truth.dataset['categories']]
-    matches = match_masks(
+    return match_masks(
         _masks(detections, [item['segmentation'] for item in detections]),
         _masks(
             gts,
@@ -82,7 +95,6 @@ def evaluate_coco(
         box=box,
         protocol=Protocol(max_dets=tuple(sorted(max_dets))),
     )
-    return MaskScoringResult.from_matches(matches)
 
 
 def _masks(items: Sequence[Mapping[str, Any]], rles: Sequence[RLE], **columns: NDArray) -> Masks:
