@@ -69,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(args: argparse.Namespace) -> Matches:
-    from ..evaluation import Matches
-    from ..evaluation.coco import match_coco
+    from ..evaluation import Matches, match_coco
 
     if args.pairs:
         return Matches.load(args.pairs)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .bootstrap import BootstrapGain, bootstrap_gain
 from .calibration_fit import IoUCalibration, fit_iou_calibration, held_out_calibration
-from .coco import evaluate_coco
+from .coco import evaluate_coco, match_coco
+from .detection_errors import OptimalLRP, localisation_aware_ece, optimal_lrp
 from .matches import Matches, Protocol
 from .matching import pairwise_rle_iou
 from .rankings import RankedAP
@@ -37,6 +38,7 @@ __all__ = [
     'MaskScoringMetric',
     'MaskScoringResult',
     'Matches',
+    'OptimalLRP',
     'Protocol',
     'RankedAP',
     'ReliabilityCurve',
@@ -51,6 +53,9 @@ __all__ = [
     'held_out_calibration',
     'iou_error',
     'joint_density',
+    'localisation_aware_ece',
+    'match_coco',
+    'optimal_lrp',
     'pairwise_rle_iou',
     'reliability_curve',
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .boundary import pairwise_boundary_iou
 from .coco_files import read_ground_truth, read_results
 from .coco_masks import compressed
 from .coco_schema import JSONSource
@@ -25,6 +27,7 @@ def evaluate_coco(
     scores: Sequence[str] = ('score', 'mask_score'),
     *,
     max_dets: Sequence[int] = (1, 10, 100),
+    boundary: bool = False,
 ) -> MaskScoringResult:
     """Ranks the masks of a results file by each of their scores and by the true IoU.
 
@@ -39,6 +42,8 @@ def evaluate_coco(
             results have them. Any other key must be there.
         max_dets: limits on the detections of a category in an image, as in pycocotools. The main AP
             counts 100, the other figures the third. `MaskScoringMetric` has (100, 300, 1000).
+        boundary: also evaluates by boundary IoU, which decodes every mask: `MaskScoringResult.
+            boundary` holds it, and ``figures`` has ``boundary_mAP`` and others.
 
     Raises:
         ValueError: files that are no COCO files or do not fit each other; a score that some results
@@ -56,9 +61,12 @@ def evaluate_coco(
         >>> round(evaluate_coco(truth, found).figures['segm_mAP'], 6)
         1.0
     """
-    return MaskScoringResult.from_matches(
-        match_coco(annotations, results, scores, max_dets=max_dets)
-    )
+    given = _read(annotations, results, scores, max_dets)
+    result = MaskScoringResult.from_matches(match_masks(**given))
+    if not boundary:
+        return result
+    at_boundary = match_masks(**given, pairwise_iou=pairwise_boundary_iou)
+    return replace(result, boundary=MaskScoringResult.from_matches(at_boundary))
 
 
 def match_coco(
@@ -69,6 +77,13 @@ def match_coco(
     max_dets: Sequence[int] = (1, 10, 100),
 ) -> Matches:
     """Matches the masks of a results file with the objects; takes what `evaluate_coco` takes."""
+    return match_masks(**_read(annotations, results, scores, max_dets))
+
+
+def _read(
+    annotations: JSONSource, results: JSONSource, scores: Sequence[str], max_dets: Sequence[int]
+) -> dict[str, Any]:
+    """Returns the arguments of `match_masks`."""
     ground_truth = read_ground_truth(annotations)
     further = [key for key in scores if key not in ('mask_score', *_ALWAYS_READ)]
     found = read_results(results, ground_truth, scores=tuple(dict.fromkeys(('score', *further))))
@@ -77,9 +92,9 @@ def match_coco(
     box = np.array([item['bbox'] for item in detections], dtype=float).reshape(-1, 4)
     box[:, 2:] += box[:, :2]
     names = [category['name'] for category in ground_truth.dataset['categories']]
-    return match_masks(
-        _masks(detections, [item['segmentation'] for item in detections]),
-        _masks(
+    return dict(
+        detections=_masks(detections, [item['segmentation'] for item in detections]),
+        ground_truth=_masks(
             gts,
             [compressed(item['segmentation'], sizes[item['image_id'] - 1]) for item in gts],
             crowd=np.array([item.get('iscrowd', 0) for item in gts], dtype=bool),

@@ -6,7 +6,7 @@ truths of one category in one image, a *group*.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,7 @@ def match_masks(
     scores: Mapping[str, NDArray],
     box: NDArray,
     protocol: Protocol,
+    pairwise_iou: Callable[..., NDArray[np.float64]] = pairwise_rle_iou,
 ) -> Matches:
     """Matches detections with ground truths of their image and category.
 
@@ -74,6 +75,7 @@ def match_masks(
         categories: names by id, ids ascending.
         scores: (N,) each, by key, in the order of the results.
         box: (N, 4) x1, y1, x2, y2 in pixels, in the order of the results.
+        pairwise_iou: takes the arguments of `pairwise_rle_iou`.
     """
     order, gt_order = (np.lexsort((m.category, m.image)) for m in (detections, ground_truth))
     count = len(order)
@@ -85,7 +87,7 @@ def match_masks(
     def match(rows: slice, columns: slice) -> None:
         gts = gt_order[columns]
         crowd = ground_truth.crowd[gts]
-        ious = pairwise_rle_iou(
+        ious = pairwise_iou(
             [detections.rles[i] for i in order[rows]], [ground_truth.rles[i] for i in gts], crowd
         )
         first, second = np.nonzero(ious >= lowest)

@@ -149,7 +149,7 @@ class Ranking:
         self._categories = []
         for k in numbers[:-1]:
             members, gts = order[cuts[k] : cuts[k + 1]], gt_order[gt_cuts[k] : gt_cuts[k + 1]]
-            matched, ignored = found.matched[:, :, members], found.ignored[:, :, members]
+            matched, ignored = found.pair[:, :, members] >= 0, found.ignored[:, :, members]
             self._categories.append(
                 _Category(
                     true_positive=matched & ~ignored,

@@ -121,6 +121,46 @@ def headroom_table(models: Sequence[ReportedModel]) -> Table | None:
     )
 
 
+def measures_table(models: Sequence[ReportedModel]) -> Table | None:
+    """Boundary AP where it was asked for, oLRP with its parts, and LaECE, by ranking."""
+    bounded = any(model.result.boundary for model in models)
+    rows = []
+    for model in models:
+        for name, errors in model.result.detection_errors.items():
+            if name in model.rankings:
+                row = [Cell(model.name), Cell(model.ranking_name(name))]
+                if bounded:
+                    boundary = model.result.boundary
+                    figures = boundary.rankings[name].figures() if boundary else {}
+                    row += [number(100 * figures.get(s, math.nan), 1) for s in ('', '_50', '_75')]
+                row += [number(100 * value, 1) for value in errors.values()]
+                rows.append(tuple(row if len(models) > 1 else row[1:]))
+    if not rows:
+        return None
+    head = ['model', 'ranked by']
+    head += ['boundary AP', 'boundary AP50', 'boundary AP75'] if bounded else []
+    head += ['oLRP', '1 − IoU', 'false positives', 'missed', 'LaECE']
+    note = (
+        'In percent; of oLRP and LaECE less is better, both at IoU 0.5. The three columns after '
+        'oLRP are its parts, at the best threshold of each class.'
+    )
+    for model in models:
+        if model.result.boundary:
+            mask_iou, boundary_iou = (
+                written(result.mean_best_iou) for result in (model.result, model.result.boundary)
+            )
+            note += (
+                f' {model.name}: the best mask of each object has a mean mask IoU of {mask_iou} '
+                f'and a mean boundary IoU of {boundary_iou}.'
+            )
+    return Table(
+        'At the boundary, and other measures' if bounded else 'Other measures',
+        tuple(head if len(models) > 1 else head[1:]),
+        tuple(rows),
+        note,
+    )
+
+
 def facts_table(models: Sequence[ReportedModel]) -> Table | None:
     """One line a model: its main mask AP, how well its scores know the mask, its further facts."""
     names = list(dict.fromkeys(name for model in models for name in model.facts))
