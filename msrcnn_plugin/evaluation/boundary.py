@@ -49,9 +49,9 @@ def pairwise_boundary_iou(
     With a crowd it is the mask IoU. ``D`` or ``T`` may be 0.
     """
     ious = pairwise_rle_iou(detections, gts, crowd)
-    objects = np.flatnonzero(~np.asarray(crowd, dtype=bool))
-    found = np.flatnonzero((ious[:, objects] > 0).any(axis=1))  # the others stay at 0
-    if len(found):
+    objects = np.flatnonzero(~np.asarray(crowd, dtype=bool)).tolist()
+    found = np.flatnonzero((ious[:, objects] > 0).any(axis=1)).tolist()  # the others stay at 0
+    if found:
         at_boundary = pairwise_rle_iou(
             [_boundary_rle(detections[i]) for i in found],
             [_boundary_rle(gts[i]) for i in objects],

@@ -18,7 +18,7 @@ from .matching import RLE, Masks, match_masks
 from .result import MaskScoringResult
 
 # Read wherever the results have them: estimates of the true IoU, and what derived rankings need.
-_ALWAYS_READ = ('mask_iou', 'mask_mean_prob')
+_ALWAYS_READ = ('mask_iou', 'mask_mean_prob', 'mask_stability')
 
 
 def evaluate_coco(
@@ -38,8 +38,8 @@ def evaluate_coco(
         results: COCO results with masks, a path or loaded JSON: a list of ``image_id``,
             ``category_id``, ``segmentation``, ``score`` and any further numbers.
         scores: keys of the results to rank by, ``score`` always among them. ``mask_score`` is left
-            out where no result has it; ``mask_iou`` and ``mask_mean_prob`` are read wherever the
-            results have them. Any other key must be there.
+            out where no result has it; ``mask_iou``, ``mask_mean_prob`` and ``mask_stability`` are
+            read wherever the results have them. Any other key must be there.
         max_dets: limits on the detections of a category in an image, as in pycocotools. The main AP
             counts 100, the other figures the third. `MaskScoringMetric` has (100, 300, 1000).
         boundary: also evaluates by boundary IoU, which decodes every mask: `MaskScoringResult.

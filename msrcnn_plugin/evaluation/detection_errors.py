@@ -58,11 +58,11 @@ def optimal_lrp(
         tp = _kept(iou[members] > 0, last)
         fp = np.concatenate([[0], last + 1]) - tp
         missed = _kept(np.where(iou[members] > 0, 1 - iou[members], 0), last)
-        error = (missed / (1 - iou_threshold) + fp + objects - tp) / (fp + objects)
-        best = int(np.argmin(error))
+        errors = (missed / (1 - iou_threshold) + fp + objects - tp) / (fp + objects)
+        best = int(np.argmin(errors))
         rows.append(
             (
-                error[best],
+                errors[best],
                 missed[best] / tp[best] if tp[best] else math.nan,
                 fp[best] / (fp[best] + tp[best]) if best else math.nan,
                 1 - tp[best] / objects,
@@ -70,8 +70,10 @@ def optimal_lrp(
         )
         score = values[members[last[best - 1]]] if best else math.nan
         thresholds[matches.category_names[category]] = float(score)
-    columns = np.array(rows).reshape(-1, 4).T
-    return OptimalLRP(*map(_mean, columns), thresholds)
+    error, localisation, false_positives, false_negatives = (
+        _mean(column) for column in np.array(rows).reshape(-1, 4).T
+    )
+    return OptimalLRP(error, localisation, false_positives, false_negatives, thresholds)
 
 
 def localisation_aware_ece(

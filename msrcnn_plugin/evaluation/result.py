@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detection_errors import localisation_aware_ece, optimal_lrp
-from .matches import Matches
+from .matches import FACTORS, Matches
 from .rankings import RankedAP
 from .reliability import IoUError, expected_calibration_error, iou_error
 
@@ -23,6 +23,7 @@ FIGURE_NAMES = {
     'score': '_cls',
     'mask_iou': '_iou',
     'prob': '_prob',
+    'stability': '_stability',
     'mask_score': '',
     'oracle': '_oracle',
     'unique': '_unique',
@@ -63,7 +64,7 @@ class MaskScoringResult:
     """AP of the same masks under each ranking, and the table of matches that it follows from.
 
     ``rankings`` holds ``score`` (class score), each other score that the model gives, the rankings
-    that `Matches.ranking_scores` derives (``prob`` where there are mean mask probabilities,
+    that `Matches.ranking_scores` derives (``prob`` and ``stability`` where there is what they need,
     ``oracle``, ``unique``), in the order of `FIGURE_NAMES`. ``boundary`` is the same by boundary
     IoU, where `evaluate_coco` was asked for it; `save` leaves it out.
     """
@@ -78,8 +79,8 @@ class MaskScoringResult:
     ) -> MaskScoringResult:
         """Ranks the matches by all their scores; a ranking that is given is not counted again."""
         known = dict(rankings or {})
-        names = set(matches.scores) - {'mask_mean_prob', 'uncalibrated_mask_iou'}
-        names |= set(CEILINGS) | ({'prob'} if 'mask_mean_prob' in matches.scores else set())
+        names = set(matches.scores) - {*FACTORS.values(), 'uncalibrated_mask_iou'}
+        names |= {*CEILINGS, *(name for name, key in FACTORS.items() if key in matches.scores)}
         listed = [name for name in FIGURE_NAMES if name in names]
         others = [name for name in matches.scores if name in names and name not in FIGURE_NAMES]
         listed[-2:-2] = others
@@ -111,7 +112,7 @@ class MaskScoringResult:
         recalls = self.rankings[self.main_ranking].recalls()
         figures = {**self._ap_figures('segm'), **{f'segm_{k}': v for k, v in recalls.items()}}
         for name, quality in self.overall().quality.items():
-            if name in ('mask_score', 'mask_mean_prob'):  # rankings, which claim to be no IoU
+            if name in ('mask_score', *FACTORS.values()):  # rankings, which claim to be no IoU
                 continue
             figures[_ECE_NAMES.get(name, f'{name}_ece')] = quality.ece
             if name not in ('score', 'uncalibrated_mask_iou'):
