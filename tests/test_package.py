@@ -31,8 +31,9 @@ MAY_IMPORT = {
     'checkpoints': {'models', *BASIC},
     'evaluation': {'geometry', *BASIC},
     'visualization': {'geometry', 'evaluation', *BASIC},
+    'connectors': {'evaluation', 'apis'},
     'apis': {*ROOMS, *BASIC, 'shown_path'},
-    'commands': {*ROOMS, *BASIC, 'apis', 'hooks', 'doctor', 'synthetic'},
+    'commands': {*ROOMS, *BASIC, 'apis', 'connectors', 'hooks', 'doctor', 'synthetic'},
     '__main__': {'commands'},
 }
 

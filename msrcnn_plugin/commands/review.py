@@ -7,6 +7,9 @@ OUT is a COCO annotation file for annotation tools and pycocotools. Each annotat
 mask_iou and mask_score. IMAGES is an image or a folder of them; file names in OUT are relative to
 it. Category ids are those of the annotation file of the config's test set, where that is there.
 
+--format cvat adds the scores as attributes, which CVAT and Datumaro read. --format label-studio
+writes tasks with polygons, and prints the labelling interface that they need.
+
 Exit status 1: some images cannot be read. They are named and left out; OUT holds all others.
 Finished images are kept in OUT.partial until every image is in OUT. Called again with the same
 model and options, the command goes on from there.
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from ..apis import MaskScoringInferencer
 
 SOME_UNREADABLE = 1
+FORMATS = ('coco', 'cvat', 'label-studio')
 NAMES = dict(score='class score', mask_iou='predicted IoU', mask_score='mask score')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
@@ -62,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SCORE',
         help='and of at least this class score (%(default)s)',
     )
+    parser.add_argument(
+        '--format', choices=FORMATS, default='coco', help='of OUT, see above (%(default)s)'
+    )
     parser.add_argument('--device', help='such as cpu or cuda:1 (cuda where there is one)')
     add_json(parser)
 
@@ -92,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     with atomic_write(args.out) as stream:
-        stream.write(json.dumps(queue).encode())
+        stream.write(json.dumps(_formatted(queue, args.format)).encode())
     if args.json:
         write_json(args.json, counts)
     print(args.out)
@@ -116,6 +123,19 @@ def image_files(images: Path) -> list[Path]:
     if not files:
         raise ValueError(f'{images} holds no image: give an image, or a folder of images')
     return files
+
+
+def _formatted(queue: dict[str, Any], kind: str) -> Any:
+    if kind == 'cvat':
+        from ..connectors.cvat import cvat_annotations
+
+        return cvat_annotations(queue)
+    if kind == 'label-studio':
+        from ..connectors.label_studio import label_studio_config, label_studio_tasks
+
+        print(f'labelling interface: {label_studio_config(queue["categories"])}')
+        return label_studio_tasks(queue)
+    return queue
 
 
 def _limits(args: argparse.Namespace) -> dict[str, Any]:
