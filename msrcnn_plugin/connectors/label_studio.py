@@ -38,7 +38,7 @@ def label_studio_tasks(
         image_url: where Label Studio finds an image, with ``{file_name}``.
     """
     names = {category['id']: category['name'] for category in dataset['categories']}
-    regions = defaultdict(list)
+    regions: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for each in dataset['annotations']:
         regions[each['image_id']] += _regions(each, names[each['category_id']])
     return [

@@ -88,7 +88,8 @@ def assign(
         counted = found & ~matches.gt_id_is_zero[gts[choice]]
         taken_pair[:, :, choosers] = np.where(counted, pairs[choice], -1)
         ignored[:, :, choosers] = found & _at(to_ignore[:, gts], choice)
-    ignored |= (taken_pair < 0) & outside(matches.area, area_ranges)[:, None]
+    may_ignore = outside(matches.area, area_ranges) | matches.not_exhaustive
+    ignored |= (taken_pair < 0) & may_ignore[:, None]
     return Assignment(taken_pair, ignored)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import lvis
 from .boundary import pairwise_boundary_iou
 from .coco_files import read_ground_truth, read_results
 from .coco_masks import compressed
@@ -31,7 +32,9 @@ def evaluate_coco(
 ) -> MaskScoringResult:
     """Ranks the masks of a results file by each of their scores and by the true IoU.
 
-    Equal to pycocotools' own evaluation, run once for each score.
+    Equal to pycocotools' own evaluation, run once for each score. Annotations of LVIS (images with
+    ``neg_category_ids``) are evaluated by its rules, equal to its own evaluation: 300 detections of
+    an image, whatever ``max_dets``.
 
     Args:
         annotations: COCO ground truth, a path or loaded JSON.
@@ -88,12 +91,21 @@ def _read(
     further = [key for key in scores if key not in ('mask_score', *_ALWAYS_READ)]
     found = read_results(results, ground_truth, scores=tuple(dict.fromkeys(('score', *further))))
     detections, gts = found.dataset['annotations'], ground_truth.dataset['annotations']
+    result_index, protocol = None, Protocol(max_dets=tuple(sorted(max_dets)))
+    if lvis.is_lvis(ground_truth):
+        result_index = lvis.judged_detections(ground_truth, detections, found.scores['score'])
+        detections = [detections[i] for i in result_index]
+        protocol = Protocol(max_dets=(lvis.MAX_DETS,))
     sizes = [(i['height'], i['width']) for i in ground_truth.dataset['images']]
     box = np.array([item['bbox'] for item in detections], dtype=float).reshape(-1, 4)
     box[:, 2:] += box[:, :2]
     names = [category['name'] for category in ground_truth.dataset['categories']]
     return dict(
-        detections=_masks(detections, [item['segmentation'] for item in detections]),
+        detections=_masks(
+            detections,
+            [item['segmentation'] for item in detections],
+            not_exhaustive=lvis.not_exhaustive(ground_truth, detections),
+        ),
         ground_truth=_masks(
             gts,
             [compressed(item['segmentation'], sizes[item['image_id'] - 1]) for item in gts],
@@ -103,12 +115,14 @@ def _read(
         image_ids=ground_truth.image_ids,
         categories=dict(zip(ground_truth.category_ids, names)),
         scores={
-            key: values
+            key: values if result_index is None else values[result_index]
             for key, values in found.scores.items()
             if key in ('score', *scores, *_ALWAYS_READ)
         },
         box=box,
-        protocol=Protocol(max_dets=tuple(sorted(max_dets))),
+        protocol=protocol,
+        result_index=result_index,
+        frequencies=lvis.frequencies(ground_truth),
     )
 
 

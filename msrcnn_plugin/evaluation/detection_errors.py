@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .assignment import assign, rank_in_group
 from .matches import Matches
-from .rankings import MAIN_MAX_DETS
+from .rankings import main_limit
 from .reliability import check_unit_interval
 
 LAECE_BINS = 25
@@ -121,12 +121,13 @@ def _outcomes(
         )
     ranks = rank_in_group(values, matches.group)
     everything = np.array([[0, np.inf]])
-    found = assign(matches, ranks, np.array([iou_threshold]), everything, MAIN_MAX_DETS)
+    limit = main_limit(matches.protocol.max_dets)
+    found = assign(matches, ranks, np.array([iou_threshold]), everything, limit)
     pair, ignored = found.pair[0, 0], found.ignored[0, 0]
     hit = (pair >= 0) & ~ignored
     iou = np.zeros(len(matches))
     iou[hit] = matches.pair_iou[pair[hit]]
-    return values, iou, ~ignored & (ranks < MAIN_MAX_DETS)
+    return values, iou, ~ignored & (ranks < limit)
 
 
 def _categories(

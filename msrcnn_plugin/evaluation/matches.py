@@ -79,10 +79,16 @@ class Matches:
     pair_gt: NDArray[np.int64]  # (P,) index into the ground truths
     pair_iou: NDArray[np.float64]  # (P,) at least the lowest IoU threshold
     protocol: Protocol = field(default_factory=Protocol)
+    # LVIS: (K,) how frequent a category is, elsewhere empty; (N,) whether the image's annotations
+    # of the category are incomplete, so that a detection without an object counts as nothing.
+    frequencies: tuple[str, ...] = ()
+    not_exhaustive: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
         scores = {name: np.asarray(values, float) for name, values in self.scores.items()}
         object.__setattr__(self, 'scores', scores)
+        if not len(self.not_exhaustive):
+            object.__setattr__(self, 'not_exhaustive', np.zeros(len(self.true_iou), dtype=bool))
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         lengths = {n: len(value) for n, value in columns.items() if isinstance(value, np.ndarray)}
         for names in (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
 from ...evaluation import ScopeFigures, ScoreQuality
-from ...evaluation.rankings import FIGURE_SUFFIXES
+from ...evaluation.rankings import FIGURE_SUFFIXES, main_limit
 from ..palette import grouped, written
 from .headline import main_ap
 from .reported_model import ReportedModel
@@ -74,13 +74,13 @@ def ap_table(models: Sequence[ReportedModel]) -> Table:
         'AP of the same masks under each ranking',
         tuple(compress(head, kept)),
         tuple(tuple(compress(row, kept)) for row in rows),
-        'In percent; bold is the ranking to use. The main AP counts 100 detections an image, the '
-        f'others {_highest_limit(models)}.',
+        f'In percent; bold is the ranking to use. The main AP counts {_limits(models, main_limit)} '
+        f'detections an image, the others {_limits(models, lambda limits: limits[:3][-1])}.',
     )
 
 
-def _highest_limit(models: Sequence[ReportedModel]) -> str:
-    limits = {ranking.max_dets[:3][-1] for m in models for ranking in m.rankings.values()}
+def _limits(models: Sequence[ReportedModel], of: Callable[[Sequence[int]], int]) -> str:
+    limits = {of(ranking.max_dets) for m in models for ranking in m.rankings.values()}
     return ' or '.join(str(limit) for limit in sorted(limits))
 
 
