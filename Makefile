@@ -16,6 +16,8 @@ ifneq ($(KEPT_HOST),$(if $(KEPT_HOST),$(HOST)))
   $(error $(VENV) was made with HOST=$(KEPT_HOST): choose another folder with VENV= for HOST=$(HOST))
 endif
 export VENV HOST
+# Without byte code, each process compiles torch and mmdet again, which takes longer than its work.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
 # OneDL's mim knows mmdet by another name.
@@ -61,7 +63,7 @@ DEMO_MIM = DEMO_ROOT=$(DEMO)/data $(RUN) $(BIN)/mim
 demo: $(DEMO)/picture.png $(DEMO)/report.html
 	@$(RUN) tools/demo.py $(DEMO)
 
-$(DEMO_ANNOTATIONS): tools/make_demo_data.py $(wildcard msrcnn_plugin/synthetic/*.py) | setup
+$(DEMO_ANNOTATIONS): tools/make_demo_data.py $(addprefix msrcnn_plugin/synthetic/,scenes.py painting.py) | setup
 	$(RUN) $< $(DEMO)/data $(DEMO_IMAGES) --overwrite
 
 # Another config or data set starts a new training. Without a change, mim resumes the old one.
@@ -93,7 +95,7 @@ $(DEMO)/report.html: $(DEMO)/figures.json
 # ---
 
 test: setup
-	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check .

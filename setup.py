@@ -29,6 +29,7 @@ setup(
     entry_points={'console_scripts': ['msrcnn = msrcnn_plugin.commands.main:main']},
     python_requires='>=3.10',
     install_requires=[
+        'array-api-compat',
         'jinja2',
         'matplotlib>=3.8',  # ContourSet.set_path_effects
         'msgspec',
@@ -50,11 +51,19 @@ setup(
         'sahi': ['sahi>=0.11'],
         'supervision': ['supervision>=0.25'],
         'calibration': ['scikit-learn>=1.2'],
+        'rescore': ['lightgbm>=4', 'scikit-learn>=1.2'],
+        'onnx': ['onnx>=1.15', 'onnxscript'],
+        # An environment of mmdet has another OpenCV already, and needs onnxruntime alone.
+        'onnxruntime': ['onnxruntime>=1.17', 'opencv-python-headless'],
         'dev': [
             'build',
             'hypothesis',
+            'lightgbm>=4',
             'lvis',
             'mypy',
+            'onnx>=1.15',
+            'onnxruntime>=1.17',
+            'onnxscript',
             'pytest',
             'pytest-xdist',
             'ruff',

@@ -9,6 +9,7 @@ from hypothesis import settings
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
+from mmengine.config import config as mmengine_config
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
@@ -19,6 +20,9 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
     # One process a core: more threads, here and in its children, would wait for each other.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     torch.set_num_threads(1)
+
+# mmengine formats each config that it logs or dumps. That takes longer than a tiny model's test.
+mmengine_config.FormatCode = lambda text, **_: (text, True)
 
 # A machine that is slow for a moment is no failure.
 settings.register_profile('patient', settings(), deadline=None)

@@ -16,11 +16,14 @@ from packaging.requirements import Requirement
 
 from msrcnn_plugin import compat
 
+from .deploy.constant_model import write_constant_model
+from .tiny_set import write_tiny_set
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'msrcnn_plugin'
 # geometry <- models, geometry <- evaluation <- visualization; hooks know none of them; apis and
 # commands are on top. A part that is not named here is a leaf: it imports no other.
-BASIC = {'compat', 'files', 'progress'}
+BASIC = {'compat', 'files', 'image_problem', 'memory', 'progress'}
 ROOMS = {'geometry', 'models', 'evaluation', 'visualization', 'checkpoints'}
 MAY_IMPORT = {
     'msrcnn_plugin': {'registration'},
@@ -32,8 +35,20 @@ MAY_IMPORT = {
     'evaluation': {'geometry', *BASIC},
     'visualization': {'geometry', 'evaluation', *BASIC},
     'connectors': {'evaluation', 'apis'},
-    'apis': {*ROOMS, *BASIC, 'shown_path'},
-    'commands': {*ROOMS, *BASIC, 'apis', 'connectors', 'hooks', 'doctor', 'synthetic'},
+    'apis': {*ROOMS, *BASIC},
+    'deploy': BASIC,
+    'export': {*ROOMS, *BASIC, 'apis'},
+    'commands': {
+        *ROOMS,
+        *BASIC,
+        'apis',
+        'connectors',
+        'deploy',
+        'export',
+        'hooks',
+        'doctor',
+        'synthetic',
+    },
     '__main__': {'commands'},
 }
 
@@ -168,6 +183,7 @@ def without_host(wheel, tmp_path_factory):
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob('lib/python*/site-packages')
     names = re.findall(r'^Requires-Dist: ([\w-]+)(?!.*extra ==)', metadata_of(wheel), re.MULTILINE)
+    names += ['onnxruntime', 'opencv-python']  # of its extra for exported models
     for distribution in required_distributions(names):
         for top in {file.parts[0] for file in distribution.files} - {'..', '__pycache__'}:
             if not (packages / top).exists():
@@ -184,6 +200,22 @@ def test_without_a_host_evaluation_and_the_command_work(without_host, tmp_path):
     shown = run(without_host / 'msrcnn', 'doctor', '--json', 'doctor.json', cwd=tmp_path)
     assert 'mmdet is not installed' in shown
     assert json.loads((tmp_path / 'doctor.json').read_text())['ok'] is True
+
+
+def test_without_a_host_an_exported_model_runs(without_host, tmp_path):
+    write_constant_model(tmp_path / 'model.onnx')
+    data = write_tiny_set(tmp_path / 'set')
+    words = ['predict', 'model.onnx', data / 'images', '--annotations', data / 'annotations.json']
+    run(without_host / 'msrcnn', *words, '--out', 'results.json', cwd=tmp_path)
+    code = """
+import sys
+import msrcnn_plugin.deploy
+from msrcnn_plugin.evaluation import evaluate_coco
+figures = evaluate_coco('set/annotations.json', 'results.json').figures
+assert figures['segm_mAP'] >= 0 and 'mask_iou_mae' in figures
+assert not {'torch', 'mmdet', 'onnx'} & set(sys.modules)
+"""
+    run(without_host / 'python', '-c', code, cwd=tmp_path)
 
 
 def test_without_a_host_the_models_say_what_is_missing(without_host, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from .documents import README, REPOSITORY, blocks
 from .own_project import lay_out_project
 
 SIDE = 64
+CALIBRATE = REPOSITORY / 'docs' / 'calibrate.md'
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +78,9 @@ def run(command, folder):
     return done.stdout
 
 
-def test_blocks_run_as_written(project):
+@pytest.fixture(scope='module')
+def followed(project):
+    """The folder after every block of README, whose output is what README shows."""
     printed = ''
     for language, code in blocks(README):
         named = re.match(r'# (\w+\.py)\n', code)
@@ -89,10 +93,30 @@ def test_blocks_run_as_written(project):
         elif language == 'text':
             for line in code.splitlines():
                 assert promise(line) in ' '.join(printed.split()), printed
-    assert (project / 'work_dirs/my_ms_rcnn/epoch_2.pth').is_file()
-    assert (project / 'work_dirs/dt/report/report.html').is_file()
+    return project
 
 
 def promise(line):
     """The words of a shown line up to its first number: other data give another number."""
     return re.split(r' *[-+]?\d| …', line)[0].strip()
+
+
+def test_blocks_run_as_written(followed):
+    assert (followed / 'work_dirs/my_ms_rcnn/epoch_2.pth').is_file()
+    assert (followed / 'work_dirs/dt/report/report.html').is_file()
+
+
+def test_calibration_runs_as_written(followed):
+    shutil.copy(followed / 'work_dirs/my_ms_rcnn/epoch_2.pth', followed)
+    (command,) = (code for language, code in blocks(CALIBRATE) if language == 'bash')
+    run(['bash', '-ec', command], followed)
+    weights = torch.load(followed / 'calibrated.pth', weights_only=True)['state_dict']
+    cfg = Config.fromfile(followed / 'my_ms_rcnn.py')
+    (delta,) = (code for language, code in blocks(CALIBRATE) if language == 'python')
+    cfg.merge_from_dict(dict(model=Config.fromstring(delta, '.py').model))
+    init_default_scope('mmdet')
+    model = MODELS.build(cfg.model)
+    model.load_state_dict(weights, strict=True)
+    assert torch.equal(
+        model.roi_head.mask_iou_calibration.values, weights['roi_head.mask_iou_calibration.values']
+    )

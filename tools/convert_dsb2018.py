@@ -91,15 +91,15 @@ def read_masks(folder, size):
     for path in sorted((folder / 'masks').glob('*.png')):
         values = read_png(path, cv2.IMREAD_GRAYSCALE)
         if values is None:
-            fault = 'no readable image'
+            problem = 'no readable image'
         elif values.shape != size:
-            fault = f'{values.shape} pixels (height, width), its image {size}'
+            problem = f'{values.shape} pixels (height, width), its image {size}'
         elif not values.any():
-            fault = 'empty'
+            problem = 'empty'
         else:
             masks.append((values > 0).astype(np.uint8))
             continue
-        warnings.append(f'{folder.name}: mask {path.name} is {fault}, left out')
+        warnings.append(f'{folder.name}: mask {path.name} is {problem}, left out')
     return masks, warnings
 
 
@@ -125,9 +125,9 @@ def empty_coco():
 
 def add_image(coco, folder, target):
     """Convert one image with its masks into `coco` and `target`; returns the warnings."""
-    image, fault = read_image(folder)
-    if fault:
-        return [fault]
+    image, problem = read_image(folder)
+    if problem:
+        return [problem]
     height, width = image.shape[:2]
     masks, warnings = read_masks(folder, (height, width))
     image_id = len(coco['images']) + 1

@@ -22,6 +22,7 @@ from ..evaluation import MaskScoringResult
 from ..files import require_writable
 from ..progress import progress_bar
 from .mean_mask_probs import give_mean_mask_probs
+from .prediction_cost import measured_predictions
 from .test_set import check_test_set, image_folder
 
 PAIRS_NAME, RESULTS_PREFIX = 'pairs.npz', 'predictions'
@@ -36,7 +37,7 @@ class CheckpointEvaluation:
     """The outcome of a test and the files that it left."""
 
     result: MaskScoringResult
-    figures: Mapping[str, float]  # of the metric and the hooks, with their prefixes
+    figures: Mapping[str, float]  # of metric and hooks, with their prefixes; and cost/…
     pairs_file: Path  # the matches, as the metric saves them
     results_file: Path  # the predicted masks in COCO's result format, in the order of the matches
     ann_file: str | None
@@ -101,8 +102,10 @@ def _run(runner: Runner) -> Mapping[str, float]:
     loop = runner.test_loop
     with progress_bar('Testing', len(runner.test_dataloader)) as counted:
         counted_iter = patch.object(loop, 'run_iter', counted(loop.run_iter))
-        with counted_iter, give_mean_mask_probs(runner.model):
-            return runner.test()
+        measured = measured_predictions(runner.model)
+        with counted_iter, give_mean_mask_probs(runner.model), measured as costs:
+            figures = runner.test()
+    return {**figures, **costs}
 
 
 def scoring_evaluators(given: Any, work_dir: Path) -> list[dict[str, Any]]:

@@ -14,11 +14,11 @@ from ..models.mask_iou_calibration import CALIBRATION_NAME, HEAD_NAME
 from ..models.mask_iou_head import LOGIT_ENTRY
 from .authors import AUTHORS
 from .files import Checkpoint, CheckpointError
-from .mmdet_versions import MMDET, MMDET_1
+from .mmdet_versions import MMDET
 from .rules import Format, Weights
 from .targets import HEAD, Target, head_target
 
-FORMATS = (AUTHORS, MMDET, MMDET_1)
+FORMATS = (AUTHORS, MMDET)
 ACTIONS = ('mapped', 'renamed', 'dropped', 'new')
 # Names in an error before they are cut.
 SHOWN = 5

@@ -1,7 +1,7 @@
 """The rules of a checkpoint format: which names it has, and what becomes of names and values.
 
-Class layouts: ``K`` foreground classes. Formats of before 2020 give every class layer ``K + 1``
-classes, the background first; mmdet from 2.0 on gives it to the classifier alone, as the last.
+Class layouts: ``K`` foreground classes. The authors' class layers have ``K + 1`` classes, the
+background first; mmdet's classifier alone has it, as the last.
 """
 
 from __future__ import annotations

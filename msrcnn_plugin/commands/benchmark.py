@@ -10,46 +10,32 @@ example:
 from __future__ import annotations
 
 import argparse
-import ctypes
+import contextlib
 import importlib
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from ..files import require_writable, write_json
-from .arguments import add_json, shown_command
-
-if TYPE_CHECKING:
-    from .benchmark_cases import Section
+from ..visualization.report import Cell, Table
+from .arguments import add_json, print_table, shown_command
 
 GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts')
 PACKAGES = ('torch', 'numpy', 'mmcv', 'mmengine', 'mmdet')
 ROUNDS, SECONDS = 3, 2.0  # of a case, and the shortest time of a round
-
-# Of a group: what its two cases are, and their names.
-PAIRS = dict(
-    step=('training step: everything / the MaskIoU head alone', 'plugin', 'head_only'),
-    rankings=('mask AP: CocoMetric, one ranking / MaskScoringMetric, all', 'coco', 'plugin'),
-)
-TABLES = (
-    (
-        'Time, extra peak memory, and time of this plugin as a ratio',
-        ['', 'Mask R-CNN', "mmdet's MS R-CNN", 'this plugin', 'to Mask R-CNN', 'to MS R-CNN'],
-    ),
-    ('Two ways of the same work', ['first / second', 'first', 'second', 'ratio']),
-    (
-        "Targets of 2 images: mmdet's MS R-CNN / this plugin",
-        ['', '8 positives', '32 positives', '128 positives'],
-    ),
-    (
-        'What mask scoring adds to the RoI head, 1 image',
-        ['config', 'extra parameters', 'prediction', 'loss, forward'],
-    ),
+NAMES = dict(
+    stock='Mask R-CNN',
+    ms_rcnn="mmdet's MS R-CNN",
+    host='the host',
+    plugin='this plugin',
+    head_only='the MaskIoU head alone',
+    coco='CocoMetric, one ranking',
+    metric='MaskScoringMetric, all',
 )
 
 
@@ -58,8 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--group', action='append', choices=GROUPS, help='measure only this; may be repeated'
     )
-    parser.add_argument('--device', choices=('cpu', 'cuda'), help='cuda where there is one')
-    parser.add_argument('--threads', type=int, help="of the CPU (torch's choice)")
     parser.add_argument('--small', action='store_true', help='tiny sizes, to try this out')
     add_json(parser)
 
@@ -67,103 +51,78 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures the groups and prints the tables; the record is written after each section.
 
+    A GPU is used where there is one.
+
     Raises:
-        ValueError: the device is not there, or the number of threads is below 1.
         OSError: the record cannot be written.
     """
     import torch
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
-    from .benchmark_cases import sections
-    from .benchmark_scene import SMALL, Setting
+    from .benchmark_cases import SMALL, Setting, sections
 
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('--device cuda: torch sees no CUDA device here; leave it out')
-    if args.threads is not None:
-        if args.threads < 1:
-            raise ValueError(f'--threads {args.threads}: give 1 or more')
-        torch.set_num_threads(args.threads)
     if args.json:
         require_writable(args.json)
     init_default_scope('mmdet')
     MMLogger.get_instance('benchmark', log_level='WARNING')  # not a line for each weight
-    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
     setting = (SMALL if args.small else Setting())._replace(device=device)
     record: dict[str, Any] = dict(provenance(args.words), setting=setting._asdict(), sections=[])
     for group in args.group or GROUPS:
-        for section in sections(group, setting):
-            print(f'{group}: {section.title} ...', flush=True)
-            cases = measure(section, device, *((1, 0.0) if args.small else (ROUNDS, SECONDS)))
-            record['sections'].append(dict(section._asdict(), group=group, cases=cases))
+        for title, cases in sections(group, setting):
+            print(f'{group}: {title} ...', flush=True)
+            measured = measure(cases, device, *((1, 0.0) if args.small else (ROUNDS, SECONDS)))
+            record['sections'].append(dict(group=group, title=title, cases=measured))
             if args.json:
                 write_json(args.json, record)
+    print()
     for table in speed_tables(record):
-        print(f'\n{table.markdown()}')
+        print_table(table)
     return 0
 
 
-def measure(section: Section, device: str, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(
+    cases: Mapping[str, Callable[[], Any]], device: str, rounds: int, seconds: float
+) -> dict[str, Any]:
     """Times the cases of a section in turns.
 
     Returns:
-        of each case: ``seconds``, the median of each round, and ``peak_bytes``.
+        of each case: ``seconds``, the median of each round, and ``peak_bytes``, the most that a
+        call holds beyond those held before; None where the system does not report it.
     """
     import torch
     from torch.utils.benchmark import Timer
 
     threads = torch.get_num_threads()
-    timers = {
-        name: Timer('call()', globals=dict(call=call), num_threads=threads)
-        for name, call in section.cases.items()
-    }
-    times: dict[str, list[float]] = {name: [] for name in timers}
+    times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
-        for name, timer in timers.items():
+        for name, call in cases.items():
+            timer = Timer('call()', globals=dict(call=call), num_threads=threads)
             times[name].append(timer.blocked_autorange(min_run_time=seconds).median)
     return {
-        name: dict(seconds=times[name], peak_bytes=peak_bytes(call, device))
-        for name, call in section.cases.items()
+        name: dict(seconds=times[name], peak_bytes=extra_bytes(call, device))
+        for name, call in cases.items()
     }
 
 
-def peak_bytes(call: Callable[[], Any], device: str) -> int | None:
-    """Measures the most bytes that a call holds beyond those held before.
+def extra_bytes(call: Callable[[], Any], device: str) -> int | None:
+    """Measures the most bytes that a call holds beyond those held before."""
+    from ..memory import peak_bytes, reset_peak
 
-    On the CPU these are resident bytes of the process; None where the system does not tell.
-    """
-    if device == 'cuda':
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        call()
-        return torch.cuda.max_memory_allocated() - before
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # Kept memory would hide what the call needs.
-        Path('/proc/self/clear_refs').write_text('5')  # Linux forgets the peak.
-    except (AttributeError, OSError, TypeError):
-        return None
-    before = _process_bytes('VmRSS')
+    before = reset_peak(device)
     call()
-    return max(0, _process_bytes('VmHWM') - before)
-
-
-def _process_bytes(field: str) -> int:
-    status = Path('/proc/self/status').read_text()
-    return 1024 * int(status.partition(f'{field}:')[2].split()[0])
+    return None if before is None else max(0, peak_bytes(device) - before)
 
 
 def provenance(words: Sequence[str]) -> dict[str, Any]:
     """Returns the command, commit, versions and machine of this process."""
     import torch
 
-    git = ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
-    try:
+    commit, info = '', Path('/proc/cpuinfo')
+    with contextlib.suppress(OSError):  # no git
+        git = ['git', '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
         commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    except OSError:
-        commit = ''
-    info = Path('/proc/cpuinfo')
     cpu = re.search(r'model name\s*: (.*)', info.read_text()) if info.exists() else None
     versions = {name: importlib.import_module(name).__version__ for name in PACKAGES}
     return dict(
@@ -179,62 +138,33 @@ def provenance(words: Sequence[str]) -> dict[str, Any]:
     )
 
 
-# --- tables
+def speed_tables(record: Mapping[str, Any]) -> list[Table]:
+    """Returns the tables of a record: a row of each section; sections of the same cases share one.
 
-
-class Table(NamedTuple):
-    """A table of the record, for people. ``rows`` hold a text for each column."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-
-    def markdown(self) -> str:
-        """Returns the table in Markdown, below its title."""
-        align = ['---', *['---:'] * (len(self.columns) - 1)]
-        lines = [f'| {" | ".join(row)} |' for row in (self.columns, align, *self.rows)]
-        return '\n'.join([f'*{self.title}*', '', *lines])
-
-
-def speed_tables(record: dict[str, Any]) -> list[Table]:
-    """Returns the tables of a record: a row of each section, no table without a row."""
-    tables = [Table(title, columns, []) for title, columns in TABLES]
-    of_models, of_pairs, of_scaling, of_hosts = (table.rows for table in tables)
+    The ratios are of the last case to each of the others.
+    """
+    rows: dict[tuple[str, ...], list[tuple[Cell, ...]]] = {}
     for section in record['sections']:
-        title, group, cases = section['title'], section['group'], section['cases']
-        if group == 'scaling':
-            times = [_written(median(case['seconds'])) for case in cases.values()]
-            of_scaling.append([title, *map(' / '.join, zip(times[::2], times[1::2]))])
-        elif group == 'hosts':
-            more = [_more(cases, part) for part in ('prediction', 'loss')]
-            of_hosts.append([f'`{title}`', f'{section["parameters"] / 1e6:.1f} M', *more])
-        elif group != 'rankings':
-            times = [_time_and_memory(cases[name]) for name in ('stock', 'ms_rcnn', 'plugin')]
-            # Mask R-CNN has no MaskIoU targets to compare with.
-            stock = '' if group == 'targets' else _ratio(cases['plugin'], cases['stock'])
-            of_models.append([title, *times, stock, _ratio(cases['plugin'], cases['ms_rcnn'])])
-        if group in PAIRS:
-            title, *names = PAIRS[group]
-            pair = [cases[name] for name in names]
-            of_pairs.append([title, *map(_time_and_memory, pair), _ratio(*reversed(pair))])
-    return [table for table in tables if table.rows]
+        *others, ours = section['cases'].values()
+        cells = [_time_and_memory(case) for case in (*others, ours)]
+        ratios = [_ratio(ours, other) for other in others]
+        row = (Cell(section['title']), *cells, *ratios)
+        rows.setdefault(tuple(section['cases']), []).append(row)
+    tables = []
+    for cases, lines in rows.items():
+        *others, ours = (NAMES[case] for case in cases)
+        head = ('', *others, ours, *(f'ratio to {other}' for other in others))
+        title = f'Time and extra peak memory of {ours} against {" and ".join(others)}'
+        tables.append(Table(title, head, tuple(lines)))
+    return tables
 
 
-def _more(cases: dict[str, Any], part: str) -> str:
-    stock, plugin = (cases[f'{part}/{name}']['seconds'] for name in ('stock', 'plugin'))
-    more = median(b - a for a, b in zip(stock, plugin))
-    return f'{more:+.2f} s, {100 * more / median(stock):+.0f} %'
+def _ratio(above: Mapping[str, Any], below: Mapping[str, Any]) -> Cell:
+    ratio = median(a / b for a, b in zip(above['seconds'], below['seconds']))
+    return Cell(f'{ratio:.2f}', ratio)
 
 
-def _ratio(above: dict[str, Any], below: dict[str, Any]) -> str:
-    return f'{median(a / b for a, b in zip(above["seconds"], below["seconds"])):.2f}'
-
-
-def _time_and_memory(case: dict[str, Any]) -> str:
-    peak = case['peak_bytes']
-    time = _written(median(case['seconds']))
-    return time if peak is None else f'{time}, {peak / 2**20:.0f} MiB'
-
-
-def _written(seconds: float) -> str:
-    return f'{seconds:.2f} s' if seconds >= 1 else f'{1000 * seconds:.3g} ms'
+def _time_and_memory(case: Mapping[str, Any]) -> Cell:
+    peak, seconds = case['peak_bytes'], median(case['seconds'])
+    time = f'{seconds:.2f} s' if seconds >= 1 else f'{1000 * seconds:.3g} ms'
+    return Cell(time if peak is None else f'{time}, {peak / 2**20:.0f} MiB', seconds)

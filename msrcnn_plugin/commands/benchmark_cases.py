@@ -7,14 +7,19 @@ weights and the seed of the samplers.
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmdet.evaluation import CocoMetric
+from mmdet.registry import MODELS
 from mmdet.structures.mask import mask_target
+from mmengine.config import Config, ConfigDict
 from mmengine.optim import OptimWrapper
 from pycocotools import mask as rle_tools
 from torch import Tensor
@@ -23,21 +28,67 @@ from ..evaluation import MaskScoringMetric
 from ..geometry import RoIGroundTruth, mask_iou_target
 from ..hooks import TrainMaskIoUHeadOnlyHook
 from ..models.ground_truth_masks import prepare_masks
-from .benchmark_scene import DETECTIONS, NUM_CLASSES, Model, Scene, Setting, models
+from ..synthetic.batch import NUM_CLASSES, Scene, Setting
 
 Case = Callable[[], Any]
+Model = Any  # A detector of mmdet, which ships no types.
 
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 POSITIVES = (8, 32, 128)  # of an image, to be compared
 OTHERS = ('cascade', 'htc', 'scnet', 'point_rend', 'dynamic', 'double_head', 'pisa')
 HOSTS = ('ms_rcnn_r50_fpn', 'ms_rcnn_r50_c4', *(f'{name}_ms_rcnn_r50_fpn' for name in OTHERS))
 
 
-class Section(NamedTuple):
-    """Cases to be compared, by name; of a host also the parameters of its MaskIoU head."""
+SMALL = Setting((96, 128), 4, 8, proposals=150, detections=8, ranked_images=10, narrow=True)
 
-    title: str
-    cases: dict[str, Case]
-    parameters: int | None = None
+
+@functools.lru_cache(2)
+def models(config: str, setting: Setting, *names: str) -> dict[str, Model]:
+    """Builds the model of ``configs/<config>.py`` and others of its host, with the same weights.
+
+    Args:
+        names: ``plugin``, ``ms_rcnn`` (mmdet's own), and any other for the host alone.
+    """
+    cfg = Config.fromfile(CONFIGS / f'{config}.py').model
+    cfg.test_cfg.rcnn.score_thr = 1.0  # NMS of an untrained head's boxes takes long.
+    cfg.backbone.init_cfg = None  # Nothing is downloaded: speed does not depend on weights.
+    widths = dict(conv_out_channels=256, fc_out_channels=1024)
+    cfg.roi_head.mask_iou_head.update(widths)
+    stages = cfg.train_cfg.rcnn
+    for stage in stages if isinstance(stages, list) else [stages]:
+        stage.sampler.num = round(setting.positives / stage.sampler.pos_fraction)
+        stage.mask_thr_binary = 0.5  # mmdet's MaskIoUHead reads it there.
+    bases = MODELS.get(cfg.roi_head.type).__mro__
+    host = next(base.__name__ for base in bases if base.__module__.startswith('mmdet.'))
+    built: dict[str, Model] = {}
+    for name in names:
+        own = copy.deepcopy(cfg)
+        if name != 'plugin':
+            del own.roi_head.mask_iou_head
+            own.roi_head.type = host
+        if name == 'ms_rcnn':
+            head = dict(type='MaskIoUHead', num_classes=NUM_CLASSES, in_channels=256, **widths)
+            own.roi_head.update(type='MaskScoringRoIHead', mask_iou_head=head)
+        if setting.narrow and 'neck' in own:  # C4's shared head has a fixed width.
+            narrow(own)
+            own.backbone.update(depth=18, base_channels=16)
+            own.neck.in_channels = [16, 32, 64, 128]
+        torch.manual_seed(0)
+        built[name] = MODELS.build(own).to(setting.device)
+        built[name].init_weights()
+        for other in built.values():
+            built[name].load_state_dict(other.state_dict(), strict=False)
+    return built
+
+
+def narrow(cfg: ConfigDict) -> None:
+    """Divides all numbers of channels by 16, in place, down to 16."""
+    for key, value in cfg.items():
+        for part in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(part, dict):
+                narrow(part)
+        if 'channels' in key and isinstance(value, int):
+            cfg[key] = max(16, value // 16)
 
 
 def override(owner: Any, method: str, result: Callable[[], Any]) -> None:
@@ -132,17 +183,16 @@ def prediction(model: Model, scene: Scene, whole: bool = True) -> Case:
 
 def evaluation(metric_type: type[CocoMetric], scene: Scene) -> Case:
     """Times a metric. Each object is found several times, with the mask of the ground truth."""
-    size, labels = scene.setting.image_size, scene.labels.tolist()
-    chosen = [number % len(labels) for number in range(DETECTIONS)]
-    found = dict(bboxes=torch.zeros(DETECTIONS, 4), labels=torch.tensor(labels)[chosen])
-    torch.manual_seed(0)
-    scores, ious = torch.rand(2, DETECTIONS)
-    found.update(scores=scores, mask_ious=ious, mask_scores=scores * ious)
+    size, labels, count = scene.setting.image_size, scene.labels.tolist(), scene.setting.detections
+    chosen = [number % len(labels) for number in range(count)]
+    scores, ious = torch.rand(2, count, generator=torch.Generator().manual_seed(0))
+    found = dict(scores=scores, mask_ious=ious, mask_scores=scores * ious)
+    found.update(bboxes=torch.zeros(count, 4), labels=torch.tensor(labels)[chosen])
     samples = []
     for number, (boxes, outlines) in enumerate(zip(scene.boxes.tolist(), scene.outlines)):
         masks = rle_tools.frPyObjects(outlines.tolist(), *size)
-        pairs = zip(labels, boxes, masks)
-        gts = [dict(bbox_label=label, bbox=box, mask=mask) for label, box, mask in pairs]
+        triples = zip(labels, boxes, masks)
+        gts = [dict(bbox_label=label, bbox=box, mask=mask) for label, box, mask in triples]
         predicted = dict(found, masks=[masks[index] for index in chosen])
         sample = dict(img_id=number, ori_shape=size, instances=gts, pred_instances=predicted)
         samples.append(sample)
@@ -157,27 +207,9 @@ def evaluation(metric_type: type[CocoMetric], scene: Scene) -> Case:
     return call
 
 
-# --- sections
-
-
-def sections(group: str, setting: Setting) -> Iterator[Section]:
-    """Builds the sections of a group one after the other."""
-    if group == 'rankings':
-        scene = Scene(setting, setting.ranked_images)
-        metrics = dict(coco=CocoMetric, plugin=MaskScoringMetric)
-        cases = {name: evaluation(metric, scene) for name, metric in metrics.items()}
-        yield Section(f'mask AP of {len(scene.boxes)} images, {DETECTIONS} detections each', cases)
-        return
-    scene = Scene(setting, images=2 if group in ('targets', 'loss') else 1)
-    if group == 'hosts':
-        for config in HOSTS:
-            built, cases = models(config, setting, 'stock', 'plugin'), {}
-            for name, model in built.items():
-                cases[f'prediction/{name}'] = prediction(model, scene, whole=False)
-                cases[f'loss/{name}'] = loss(model, scene)
-            head = built['plugin'].roi_head.mask_iou_head
-            yield Section(config, cases, sum(weight.numel() for weight in head.parameters()))
-        return
+def sections(group: str, setting: Setting) -> Iterator[tuple[str, dict[str, Case]]]:
+    """Builds the sections of a group one after the other: title and cases, ours last."""
+    scene = Scene(setting, dict(targets=2, loss=2, rankings=setting.ranked_images).get(group, 1))
     built = models('ms_rcnn_r50_fpn', setting, 'stock', 'ms_rcnn', 'plugin')
 
     def of_each(case: Callable[..., Case], *args: Any) -> dict[str, Case]:
@@ -185,26 +217,37 @@ def sections(group: str, setting: Setting) -> Iterator[Section]:
 
     if group == 'targets':
         for kind in ('bitmaps', 'polygons'):
-            yield Section(f'mask and MaskIoU targets of 2 images, {kind}', of_each(targets, kind))
+            yield f'mask and MaskIoU targets of 2 images, {kind}', of_each(targets, kind)
     elif group == 'loss':
-        yield Section('RoI head, loss of 2 images', of_each(loss))
-        yield Section('RoI head, loss of 2 images, with backward', of_each(loss, True))
+        yield 'RoI head, loss of 2 images', of_each(loss)
+        yield 'RoI head, loss of 2 images, with backward', of_each(loss, True)
     elif group == 'step':
-        cases = of_each(training_step)
+        steps = of_each(training_step)
+        yield 'whole model, training step of 1 image', steps
         alone = models('ms_rcnn_r50_fpn', setting, 'plugin')['plugin']
-        cases['head_only'] = training_step(alone, scene, True)
-        yield Section('whole model, training step of 1 image', cases)
+        cases = dict(plugin=steps['plugin'], head_only=training_step(alone, scene, True))
+        yield 'training step of 1 image', cases
     elif group == 'prediction':
-        yield Section(f'whole model, prediction of {DETECTIONS} detections', of_each(prediction))
+        yield f'whole model, prediction of {setting.detections} detections', of_each(prediction)
+    elif group == 'rankings':
+        metrics = dict(coco=CocoMetric, metric=MaskScoringMetric)
+        cases = {name: evaluation(metric, scene) for name, metric in metrics.items()}
+        yield f'mask AP of {len(scene.boxes)} images, {setting.detections} detections each', cases
+    elif group == 'hosts':
+        for config in HOSTS:
+            built = models(config, setting, 'host', 'plugin')
+            head = built['plugin'].roi_head.mask_iou_head
+            millions = sum(weight.numel() for weight in head.parameters()) / 1e6
+            title = f'`{config}`, {millions:.1f} M more parameters'
+            yield f'{title}: prediction', of_each(prediction, False)
+            yield f'{title}: loss', of_each(loss)
     elif group == 'scaling':
         whole, usual = setting.image_size, setting.objects
         half = (whole[0] // 2, whole[1] // 2)
         for size, objects in ((half, usual), (whole, 1), (whole, usual), (whole, 5 * usual)):
             own = setting._replace(image_size=size, objects=objects, positives=POSITIVES[-1])
             scene = Scene(own, images=2)
-            cases = {
-                f'{positives}/{name}': targets(built[name], scene, 'bitmaps', positives)
-                for positives in POSITIVES
-                for name in ('ms_rcnn', 'plugin')
-            }
-            yield Section(f'{size[0]} × {size[1]}, {objects} objects', cases)
+            for number in POSITIVES:
+                title = f'{size[0]} × {size[1]}, {objects} objects, {number} positives'
+                names = ('ms_rcnn', 'plugin')
+                yield title, {n: targets(built[n], scene, 'bitmaps', number) for n in names}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     from ..apis import CheckpointEvaluation
 
 NAMES = dict(mask_rcnn='Mask R-CNN', ms_rcnn="mmdet's MS R-CNN", plugin='MS R-CNN, this plugin')
+COSTS = (
+    ('ms an image', 'cost/seconds_per_image', 1e-3),
+    ('extra memory (MiB)', 'cost/extra_memory', 2**20),
+    ('parameters (M)', 'cost/parameters', 1e6),
+)
 RECORD_NAME, PAGE_NAME = 'test.json', 'compare.html'
 
 
@@ -161,7 +167,9 @@ def _tested(
         try:
             if not done:
                 _test(config, weights, folder, options, planned[name])
-            yield judged_by_test(name, _load(folder))
+            test = _load(folder)
+            judged = judged_by_test(name, test)
+            yield replace(judged, model=replace(judged.model, facts=_costs(test.figures)))
         except Exception as error:  # of one model; the others are worth showing
             kind = '' if isinstance(error, (OSError, ValueError)) else f'{type(error).__name__}: '
             failed[name] = kind + ' '.join(str(error).split())
@@ -230,6 +238,11 @@ def _load(folder: Path) -> CheckpointEvaluation:
         results_file=folder / RESULTS_NAME,
         **record,
     )
+
+
+def _costs(figures: Mapping[str, float]) -> dict[str, float]:
+    """Returns what predicting cost, as columns of the table of models."""
+    return {title: figures.get(key, math.nan) / unit for title, key, unit in COSTS}
 
 
 # --- output ------------------------------------------------------------------

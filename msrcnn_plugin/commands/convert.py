@@ -6,7 +6,6 @@ IN is recognised by the names of its weights:
         format, strides, anchors, RoIAlign. Not mapped: one input pixel at the far edges of a RoI,
         how masks are pasted, and predicted IoUs outside [0, 1].
     mmdet 2.x or 3.x, Mask R-CNN or MS R-CNN: names stay; the training state is left out.
-    mmdet 1.x: names and class order; its rounding of boxes is no weight and not mapped.
 
 OUT holds weights alone. Where IN has no MaskIoU head, its parameters are listed as new: train them
 with configs/head_only/ and load_from=OUT. IN is read as weights alone; no code in it is run.

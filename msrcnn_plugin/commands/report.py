@@ -222,6 +222,20 @@ def show(models: list[ReportedModel]) -> None:
     for table in (ap_table(models), facts_table(models)):
         if table is not None:
             print_table(table)
+    if len(models) == 1:  # of several, the table says it
+        show_calibration(models[0])
+
+
+def show_calibration(model: ReportedModel) -> None:
+    """Prints how far each score is from the true IoU, which it is read as."""
+    from ..visualization.palette import written
+
+    names = dict(score=model.score_name, mask_iou='predicted IoU')
+    names['uncalibrated_mask_iou'] = 'predicted IoU before calibration'
+    for key, quality in model.result.overall().quality.items():
+        name = names.get(key, key.replace('_', ' '))
+        print(f'calibration error (ECE) of {name}: {written(quality.ece, 3)}')
+    print()
 
 
 def write(args: argparse.Namespace, judged: Judged, page: Path) -> int:

@@ -180,8 +180,8 @@ def _predict(
     from rich.console import Console
     from rich.progress import track
 
-    from ..apis.image_problem import image_problem
     from ..apis.review_queue import image_entry
+    from ..image_problem import image_problem
 
     models = [_stamp(path) for path in (args.config, args.checkpoint)]
     header = dict(models=models, categories=categories, **limits)

@@ -29,6 +29,7 @@ from .threshold import ScoreThreshold, find_threshold
 
 if TYPE_CHECKING:
     from .mask_scoring_metric import MaskScoringMetric
+    from .rescorer import Rescorer
 
 __all__ = [
     'BootstrapGain',
@@ -42,6 +43,7 @@ __all__ = [
     'Protocol',
     'RankedAP',
     'ReliabilityCurve',
+    'Rescorer',
     'ScopeFigures',
     'ScoreQuality',
     'ScoreThreshold',
@@ -63,11 +65,20 @@ _RENAMED = {'MaskScoringPairs': 'Matches', 'pairwise_mask_iou': 'pairwise_rle_io
 
 
 def __getattr__(name: str) -> Any:
-    """`MaskScoringMetric`, which needs mmdet, and former names, for one version."""
+    """`MaskScoringMetric`, which needs mmdet, `Rescorer`, and former names, for one version."""
     if name == 'MaskScoringMetric':
         from .mask_scoring_metric import MaskScoringMetric
 
         return MaskScoringMetric
+    if name == 'Rescorer':
+        try:
+            from .rescorer import Rescorer
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f'rescoring needs LightGBM and scikit-learn ({error}): '
+                "pip install 'msrcnn_plugin[rescore]'"
+            ) from error
+        return Rescorer
     if name in _RENAMED:
         warnings.warn(
             f'msrcnn_plugin.evaluation.{name} is now {_RENAMED[name]}',

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from . import lvis
 from .boundary import pairwise_boundary_iou
-from .coco_files import read_ground_truth, read_results
+from .coco_files import GroundTruth, Results, read_ground_truth, read_results
 from .coco_masks import compressed
 from .coco_schema import JSONSource
 from .matches import Matches, Protocol
-from .matching import RLE, Masks, match_masks
+from .matching import RLE, Masks, PairwiseIoU, match_masks, pairwise_rle_iou
 from .result import MaskScoringResult
 
 # Read wherever the results have them: estimates of the true IoU, and what derived rankings need.
@@ -64,32 +64,44 @@ def evaluate_coco(
         >>> round(evaluate_coco(truth, found).figures['segm_mAP'], 6)
         1.0
     """
-    given = _read(annotations, results, scores, max_dets)
-    result = MaskScoringResult.from_matches(match_masks(**given))
+    ground_truth, found = _read(annotations, results, scores)
+    matches = match_files(ground_truth, found, max_dets=max_dets)
+    result = MaskScoringResult.from_matches(matches)
     if not boundary:
         return result
-    at_boundary = match_masks(**given, pairwise_iou=pairwise_boundary_iou)
-    return replace(result, boundary=MaskScoringResult.from_matches(at_boundary))
+    matches = match_files(
+        ground_truth, found, max_dets=max_dets, pairwise_iou=pairwise_boundary_iou
+    )
+    return replace(result, boundary=MaskScoringResult.from_matches(matches))
 
 
 def match_coco(
-    annotations: JSONSource,
-    results: JSONSource,
-    scores: Sequence[str] = ('score', 'mask_score'),
-    *,
-    max_dets: Sequence[int] = (1, 10, 100),
+    annotations: JSONSource, results: JSONSource, scores: Sequence[str] = ('score', 'mask_score')
 ) -> Matches:
     """Matches the masks of a results file with the objects; takes what `evaluate_coco` takes."""
-    return match_masks(**_read(annotations, results, scores, max_dets))
+    return match_files(*_read(annotations, results, scores))
 
 
 def _read(
-    annotations: JSONSource, results: JSONSource, scores: Sequence[str], max_dets: Sequence[int]
-) -> dict[str, Any]:
-    """Returns the arguments of `match_masks`."""
+    annotations: JSONSource, results: JSONSource, scores: Sequence[str]
+) -> tuple[GroundTruth, Results]:
+    """Returns the content of both files, of the scores those that were asked for."""
     ground_truth = read_ground_truth(annotations)
     further = [key for key in scores if key not in ('mask_score', *_ALWAYS_READ)]
     found = read_results(results, ground_truth, scores=tuple(dict.fromkeys(('score', *further))))
+    used = {'score', *scores, *_ALWAYS_READ}
+    kept = {key: values for key, values in found.scores.items() if key in used}
+    return ground_truth, replace(found, scores=kept)
+
+
+def match_files(
+    ground_truth: GroundTruth,
+    found: Results,
+    *,
+    max_dets: Sequence[int] = (1, 10, 100),
+    pairwise_iou: PairwiseIoU = pairwise_rle_iou,
+) -> Matches:
+    """Matches the masks of a results file with their ground truth; keeps all scores of the file."""
     detections, gts = found.dataset['annotations'], ground_truth.dataset['annotations']
     result_index, protocol = None, Protocol(max_dets=tuple(sorted(max_dets)))
     if lvis.is_lvis(ground_truth):
@@ -100,13 +112,13 @@ def _read(
     box = np.array([item['bbox'] for item in detections], dtype=float).reshape(-1, 4)
     box[:, 2:] += box[:, :2]
     names = [category['name'] for category in ground_truth.dataset['categories']]
-    return dict(
-        detections=_masks(
+    return match_masks(
+        _masks(
             detections,
             [item['segmentation'] for item in detections],
             not_exhaustive=lvis.not_exhaustive(ground_truth, detections),
         ),
-        ground_truth=_masks(
+        _masks(
             gts,
             [compressed(item['segmentation'], sizes[item['image_id'] - 1]) for item in gts],
             crowd=np.array([item.get('iscrowd', 0) for item in gts], dtype=bool),
@@ -117,12 +129,12 @@ def _read(
         scores={
             key: values if result_index is None else values[result_index]
             for key, values in found.scores.items()
-            if key in ('score', *scores, *_ALWAYS_READ)
         },
         box=box,
         protocol=protocol,
         result_index=result_index,
         frequencies=lvis.frequencies(ground_truth),
+        pairwise_iou=pairwise_iou,
     )
 
 

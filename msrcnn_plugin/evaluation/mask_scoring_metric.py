@@ -34,6 +34,7 @@ SCORE_NAMES = {
     'mask_mean_probs': 'mask_mean_prob',
     'mask_stabilities': 'mask_stability',
     'uncalibrated_mask_ious': 'uncalibrated_mask_iou',
+    'mask_agreements': 'mask_agreement',
 }
 _ADDED_FIELDS = tuple(SCORE_NAMES)[1:]
 # Figures that need a field: NaN where its values are not finite.
@@ -46,6 +47,7 @@ _FIGURES_OF = {
     'mask_mean_probs': tuple(f'segm_mAP_prob{suffix}' for suffix in FIGURE_SUFFIXES),
     'mask_stabilities': tuple(f'segm_mAP_stability{suffix}' for suffix in FIGURE_SUFFIXES),
     'uncalibrated_mask_ious': ('mask_iou_ece_uncalibrated',),
+    'mask_agreements': (),  # in the table of matches alone
 }
 
 

@@ -19,6 +19,7 @@ from .assignment import HIGHEST_THRESHOLD
 from .matches import Matches, Protocol
 
 RLE = Mapping[str, Any]
+PairwiseIoU = Callable[..., NDArray[np.float64]]
 
 
 def pairwise_rle_iou(
@@ -68,7 +69,7 @@ def match_masks(
     protocol: Protocol,
     result_index: NDArray[np.int64] | None = None,
     frequencies: Sequence[str] = (),
-    pairwise_iou: Callable[..., NDArray[np.float64]] = pairwise_rle_iou,
+    pairwise_iou: PairwiseIoU = pairwise_rle_iou,
 ) -> Matches:
     """Matches detections with ground truths of their image and category.
 

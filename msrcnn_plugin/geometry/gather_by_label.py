@@ -19,4 +19,5 @@ def gather_by_label(predictions: Tensor, labels: Tensor) -> Tensor:
     """
     if predictions.size(1) == 1:
         return predictions[:, 0]
-    return predictions[torch.arange(len(labels), device=predictions.device), labels]
+    # shape[0], not len: an exporter would take the length for a constant.
+    return predictions[torch.arange(labels.shape[0], device=predictions.device), labels]

@@ -167,7 +167,7 @@ def seconds_per_iter(folder: Path) -> float | None:
     return statistics.median(times) if times else None
 
 
-def carry_out(run: Run, results: Path, command: str) -> None:
+def complete(run: Run, results: Path, command: str) -> None:
     """Trains, tests and records a run, after the training whose weights it starts from."""
     from projects.ablations.scoring import difference, test_weights
 
@@ -232,7 +232,7 @@ def main(argv: Sequence[str] | None = None, studies: Mapping[str, Study] = STUDI
             require_comparable(results, new)
         for run in waiting:
             try:
-                carry_out(run, results, shlex.join(words))
+                complete(run, results, shlex.join(words))
             except RuntimeError as error:
                 print(error, file=sys.stderr)
                 failed += 1

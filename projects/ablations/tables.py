@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 from msrcnn_plugin.commands.benchmark import speed_tables  # noqa: E402
+from msrcnn_plugin.visualization.report import markdown as aligned  # noqa: E402
 from projects.ablations.table import STUDIES  # noqa: E402
 
 Records = Sequence[Mapping[str, Any]]
@@ -119,6 +120,16 @@ ALL = (
     ECE,
     figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
 )
+RESCORED = (
+    Column('learnt from', titled, '---'),
+    figure('detections', 'figures.detections', 1, 0),
+    figure('mask AP by score', 'figures.ap_before', 100, 1),
+    figure('by the true U', 'figures.ap_unique', 100, 1),
+    figure('by mask score', 'figures.ap', 100, 1),
+    interval('gain (95 % interval)', 'gain'),
+    interval('gain by cross-validation', 'cross_validation'),
+    figure('s to fit', 'fit_seconds', 1, 0),
+)
 TABLES = {
     'nuclei': Table(
         'nuclei',
@@ -134,6 +145,8 @@ TABLES = {
         studies=('nuclei',),
     ),
     'nuclei-full': Table('nuclei', (*ALL, interval('gain (95 % interval), each seed', 'gain'))),
+    'rescore-watershed': Table('rescore', RESCORED, studies=('watershed',)),
+    'rescore-mask-rcnn': Table('rescore', RESCORED, studies=('mask_rcnn',)),
     'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),
 }
 
@@ -169,7 +182,7 @@ def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
 def speed(path: Path) -> str:
     """The tables of the benchmark's record."""
     tables = speed_tables(json.loads(path.read_text(encoding='utf-8')))
-    return '\n\n'.join(table.markdown() for table in tables)
+    return '\n\n'.join(f'*{table.title}*\n\n{aligned(table)}' for table in tables)
 
 
 def read(path: Path) -> Records:

@@ -1,7 +1,6 @@
 """One test of a tiny model, and every way in which its inputs may be wrong."""
 
 import json
-import shutil
 import sys
 
 import pytest
@@ -9,7 +8,6 @@ import torch
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from PIL import Image
 
 from msrcnn_plugin import apis
 from msrcnn_plugin.apis import evaluate_checkpoint
@@ -205,37 +203,6 @@ def test_an_image_without_a_file_name(run, data, tmp_path):
 def untested(monkeypatch):
     """No image is predicted."""
     monkeypatch.setattr(evaluation_module, '_run', lambda runner: pytest.fail('tested'))
-
-
-@pytest.mark.usefixtures('untested')
-def test_two_categories_of_one_name(run, data, tmp_path):
-    coco = json.loads((data / 'annotations.json').read_text())
-    coco['categories'].append(dict(id=9, name='car', supercategory='none'))
-    (tmp_path / 'twice.json').write_text(json.dumps(coco))
-    keys = ('test_evaluator.ann_file', 'test_dataloader.dataset.ann_file')
-    options = dict.fromkeys(keys, str(tmp_path / 'twice.json'))
-    with pytest.raises(ValueError, match=r'(?s)car'):
-        evaluate_checkpoint(*run(), tmp_path / 'out', cfg_options=options)
-
-
-@pytest.mark.usefixtures('untested')
-def test_an_image_that_exif_rotates(run, data, tmp_path):
-    pytest.importorskip('msrcnn_plugin.evaluation.image_files')
-    folder = tmp_path / 'images'
-    shutil.copytree(data / 'images', folder)
-    tag = Image.Exif()
-    tag[0x0112] = 6
-    Image.new('RGB', (96, 64)).save(folder / '0.jpg', exif=tag)
-    coco = json.loads((data / 'annotations.json').read_text())
-    coco['annotations'] = []
-    coco['images'][0].update(width=96, height=64)
-    (tmp_path / 'wide.json').write_text(json.dumps(coco))
-    options = {
-        'test_dataloader.dataset.data_prefix.img': str(folder),
-        'test_dataloader.dataset.ann_file': str(tmp_path / 'wide.json'),
-    }
-    with pytest.raises(ValueError, match=r'0\.jpg.*EXIF'):
-        evaluate_checkpoint(*run(), tmp_path / 'out', cfg_options=options)
 
 
 @pytest.mark.usefixtures('untested')

@@ -1,4 +1,4 @@
-"""Checkpoints of mmdet 1.x, 2.x and 3.x, written from a model of today."""
+"""Checkpoints of mmdet 2.x and 3.x, written from a model of today."""
 
 import pytest
 import torch
@@ -131,46 +131,6 @@ def test_a_counter_is_dropped_with_its_batch_norm_alone(weights):
     assert dropped == {name for name in weights if name.startswith(norm)}
 
 
-def of_mmdet_1(weights, classes=3):
-    """The same model as mmdet 1.x had it: background first, everywhere, and heads at the top."""
-    old = {}
-    for name, value in weights.items():
-        layer = name.split('.')[-2]
-        if layer == 'fc_cls':
-            value = torch.cat([value[classes:], value[:classes]])
-        elif layer in ('fc_reg', 'conv_logits', 'fc_mask_iou'):
-            rows = len(value) // classes
-            value = torch.cat([torch.full_like(value[:rows], 9.0), value])
-        old[name.replace('roi_head.', '')] = value
-    return old
-
-
-def test_mmdet_1_had_the_background_first_and_other_names(weights, target):
-    conversion = convert(Checkpoint(of_mmdet_1(weights), metadata={'bbox_head': {}}), target)
-    assert conversion.format.name == 'mmdet 1.x'
-    assert conversion.metadata == {HEAD[:-1]: dict(predicts_logits=False)}
-    assert equal(conversion.weights, weights)
-
-
-def test_what_is_dropped_of_mmdet_1_has_the_name_that_the_file_has(weights):
-    target = Target({name: value.shape for name, value in plain(weights).items()}, whole=True)
-    conversion = convert(Checkpoint(of_mmdet_1(weights)), target)
-    assert equal(conversion.weights, plain(weights))
-    dropped = [entry for entry in conversion.entries if entry.action == 'dropped']
-    head = {name for name in of_mmdet_1(weights) if name.startswith('mask_iou_head.')}
-    assert {entry.source for entry in dropped} == head
-    assert {(entry.target, entry.note) for entry in dropped} == {(None, 'not in the model')}
-
-
-def test_a_class_agnostic_layer_of_mmdet_1_stays(weights):
-    old = of_mmdet_1(weights)
-    old['bbox_head.fc_reg.weight'] = torch.randn(4, 32)
-    old['bbox_head.fc_reg.bias'] = torch.randn(4)
-    target = Target({}, whole=False)
-    new = convert(Checkpoint(old), target).weights['roi_head.bbox_head.fc_reg.weight']
-    assert torch.equal(new, old['bbox_head.fc_reg.weight'])
-
-
 @pytest.mark.parametrize(
     ('meta', 'kept'),
     [
@@ -198,7 +158,7 @@ def test_a_model_whose_head_cannot_be_told_asks_for_the_config(weights):
         convert(Checkpoint(without))
 
 
-def test_a_model_without_a_classifier_of_mmdet_1_is_refused(weights):
-    old = {name: v for name, v in of_mmdet_1(weights).items() if 'fc_cls' not in name}
-    with pytest.raises(CheckpointError, match='without a classifier'):
+def test_mmdet_1_is_refused(weights):
+    old = {name.replace('roi_head.', ''): value for name, value in weights.items()}
+    with pytest.raises(CheckpointError, match='no known two-stage model'):
         convert(Checkpoint(old))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mmengine.registry import init_default_scope
 
 from msrcnn_plugin.commands import compare
 from msrcnn_plugin.commands.main import main
@@ -14,16 +15,17 @@ KINDS = ('mask_rcnn', 'ms_rcnn', 'plugin')
 MODELS = [compare.NAMES[kind] for kind in KINDS]
 
 
-@pytest.fixture
-def data(tmp_path):
-    return write_tiny_set(tmp_path / 'set')
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return write_tiny_set(tmp_path_factory.mktemp('compared') / 'set')
 
 
-@pytest.fixture
-def models(data, tmp_path):
+@pytest.fixture(scope='module')
+def models(data):
     """The command line's options for each kind of model."""
+    init_default_scope('mmdet')
     return {
-        kind: [f'--{kind.replace("_", "-")}', *write_model(kind, data, tmp_path / kind)]
+        kind: [f'--{kind.replace("_", "-")}', *write_model(kind, data, data.parent / kind)]
         for kind in KINDS
     }
 
@@ -56,12 +58,19 @@ def test_three_models_and_a_second_call(models, run, tmp_path):
     assert list(figures['models']) == MODELS
     assert figures['failed'] == {}
     assert '| MS R-CNN, this plugin | masks | **mask score**' in shown
+    for title in ('ms an image', 'extra memory (MiB)', 'parameters (M)'):
+        assert title in page
+        assert title in shown
+        assert all(model['facts'][title] >= 0 for model in figures['models'].values())
     assert page.startswith('<!DOCTYPE html>')
     assert '--plugin plugin.py plugin.pth' in page
     assert str(tmp_path) not in page
-    with open(models['plugin'][1], 'a') as config:
-        config.write('\nmodel["test_cfg"]["rcnn"]["max_per_img"] = 5\n')
-    status, again, shown, _ = run(*models.values())
+    option, config, checkpoint = models['plugin']
+    changed = tmp_path / 'plugin.py'
+    changed.write_text(
+        f'_base_ = {config!r}\nmodel = dict(test_cfg=dict(rcnn=dict(max_per_img=5)))'
+    )
+    status, again, shown, _ = run(*[*models.values()][:2], [option, changed, checkpoint])
     assert status == 0
     assert shown.count('done before') == 2
     assert again['models'][MODELS[0]] == figures['models'][MODELS[0]]

@@ -51,6 +51,11 @@ def rotated_image(coco):
     coco['images'][3].update(height=64)
 
 
+IDS = dict(
+    same=lambda old: old,
+    large_numbers=lambda old: uuid.uuid4().int,
+    texts=lambda old: str(uuid.uuid4()),
+)
 REFUSED = {
     'empty polygon': (
         value('annotations', 1, segmentation=[[]]),
@@ -89,41 +94,47 @@ def test_is_refused_in_one_line_before_the_test(
     assert not [*tmp_path.glob('out/*.npz'), *tmp_path.glob('out/*.html')]
 
 
-@pytest.mark.parametrize('new_id', [lambda: uuid.uuid4().int, lambda: str(uuid.uuid4())])
-def test_any_ids_work_in_figures_gallery_pairs_and_queue(project, tmp_path, new_id):
-    def rename(coco):
-        for section, field in ids:
-            names = {entry['id']: new_id() for entry in coco[section]}
-            ids[section, field] = set(names.values())
+def rename(new_id, ids):
+    """A change of a COCO file: new ids, which are put into ``ids``."""
+
+    def change(coco):
+        for section, field in dict(images='image_id', categories='category_id').items():
+            names = {entry['id']: new_id(entry['id']) for entry in coco[section]}
+            ids[field] = set(names.values())
             for entry in coco[section]:
                 entry['id'] = names[entry['id']]
             for annotation in coco['annotations']:
-                if field:
-                    annotation[field] = names[annotation[field]]
+                annotation[field] = names[annotation[field]]
+        for annotation in coco['annotations']:
+            annotation['id'] = new_id(annotation['id'])
 
-    ids = {('images', 'image_id'): set(), ('categories', 'category_id'): set()}
-    ids['annotations', ''] = set()
-    figures = {}
-    for name, change in dict(plain=lambda coco: None, renamed=rename).items():
-        *words, data = project(change)
+    return change
+
+
+def test_any_ids_work_in_figures_gallery_pairs_and_queue(project, tmp_path):
+    figures = []
+    for name, new_id in IDS.items():
+        ids = {}
+        *words, data = project(rename(new_id, ids))
         out = tmp_path / name
         words += ['--out', str(out), '--json', str(tmp_path / 'figures.json'), '--name', 'tiny']
         assert main(['report', *words]) == 0
         assert 'misjudges' in (out / 'report.html').read_text(encoding='utf-8')
-        figures[name] = json.loads((tmp_path / 'figures.json').read_text())['models']['tiny']
-    assert figures['renamed']['figures'] == pytest.approx(figures['plain']['figures'], nan_ok=True)
-    assert set(Matches.load(out / 'pairs.npz').image_ids) == ids['images', 'image_id']
-    files = dict(annotations=data / 'annotations.json', images=data / 'images')
-    files['results'] = out / 'predictions.segm.json'
-    again = [word for name, path in files.items() for word in (f'--{name}', str(path))]
-    assert main(['report', str(out / 'pairs.npz'), '--out', str(tmp_path / 'again'), *again]) == 0
-    assert 'misjudges' in (tmp_path / 'again' / 'report.html').read_text(encoding='utf-8')
-    queue = tmp_path / 'queue.json'
-    options = ['--below', '1', '--min-score', '0', '--device', 'cpu']
-    assert main(['review', *words[:2], str(data / 'images'), str(queue), *options]) == 0
-    queued = {a['category_id'] for a in json.loads(queue.read_text())['annotations']}
-    assert queued
-    assert queued <= ids['categories', 'category_id']
+        content = json.loads((tmp_path / 'figures.json').read_text())['models']['tiny']
+        figures.append(content['figures'])
+        assert figures[-1] == pytest.approx(figures[0], nan_ok=True)
+        assert set(Matches.load(out / 'pairs.npz').image_ids) == ids['image_id']
+        files = dict(annotations=data / 'annotations.json', images=data / 'images')
+        files['results'] = out / 'predictions.segm.json'
+        again = [word for key, path in files.items() for word in (f'--{key}', str(path))]
+        assert main(['report', str(out / 'pairs.npz'), '--out', str(out / 'again'), *again]) == 0
+        assert 'misjudges' in (out / 'again' / 'report.html').read_text(encoding='utf-8')
+        queue = out / 'queue.json'
+        options = ['--below', '1', '--min-score', '0', '--device', 'cpu']
+        assert main(['review', *words[:2], str(data / 'images'), str(queue), *options]) == 0
+        queued = {a['category_id'] for a in json.loads(queue.read_text())['annotations']}
+        assert queued
+        assert queued <= ids['category_id']
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,9 @@ def test_matches_give_the_same_figures(tested, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert shown.startswith(own['sentence'])
     assert '| ranked by' in shown
+    ece = again['figures']['cls_score_ece']
+    assert f'calibration error (ECE) of class score: {ece:.3f}\n' in shown
+    assert 'calibration error (ECE) of predicted IoU: ' in shown
     assert f'page     {tmp_path}/report.html' in shown
 
 

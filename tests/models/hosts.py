@@ -50,8 +50,9 @@ def tiny_host_cfg(name):
     """The model of ``configs/<name>.py``, narrow, with 3 classes and few RoIs."""
     cfg = copy.deepcopy(_read(name).model)
     if cfg.roi_head.get('shared_head'):
-        # Its width is fixed, and with it the backbone's.
-        narrow(cfg, {})
+        # Its depth fixes its width, and with it the backbone's.
+        narrow(cfg, {1024: 256, 2048: 512})
+        cfg.backbone.depth = cfg.roi_head.shared_head.depth = 18
         cfg.rpn_head.feat_channels = cfg.roi_head.mask_head.conv_out_channels = 16
     elif cfg.backbone.get('dcn'):
         narrow(cfg)

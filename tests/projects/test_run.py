@@ -1,6 +1,7 @@
 """The runner on tiny models: train, resume, test, record, compare, refuse."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -14,9 +15,12 @@ from projects.ablations.records import (
     require_comparable,
     write_records,
 )
-from projects.ablations.table import Row, Study
+from projects.ablations.table import STUDIES, Row, Study
 
+from ..documents import REPOSITORY, blocks
 from ..tiny_study import write_study
+
+ABLATIONS = REPOSITORY / 'docs' / 'results' / 'ablations.md'
 
 
 @pytest.fixture
@@ -58,9 +62,19 @@ def in_one_line(shown, *words):
     return len(shown.splitlines()) == 1 and all(word in shown for word in words)
 
 
+def documented_loop():
+    """The studies that docs/results/ablations.md runs, and the runner's words for one of them."""
+    (block,) = (code for language, code in blocks(ABLATIONS) if language == 'bash')
+    names = re.search(r'for study in (.+); do', block)[1].split()
+    words = re.search(r'projects/ablations/run\.py (.+)', block)[1]
+    return names, lambda study: words.replace('$study', study).split()
+
+
 def test_heads_are_trained_on_the_trunk_recorded_and_compared(tmp_path, run, trained):
     studies = write_study(tmp_path)
-    assert run(studies, '--study', 'heads')[0] == 0
+    names, words = documented_loop()
+    assert {*names} <= {*STUDIES}
+    assert run(studies, *words('heads'))[0] == 0
     assert ['mask_rcnn-0' in words[2] for words in trained] == [True, False, False]
     head, faster = (records(tmp_path)[name, 0] for name in ('head', 'faster'))
     assert {'bbox_mAP', 'segm_mAP', 'mask_iou_pearson', 'seconds_per_iter'} <= set(head['figures'])
@@ -109,17 +123,16 @@ def test_mim_trains_and_an_interrupted_training_goes_on(tmp_path, run):
     assert records(tmp_path)['stopped', 0]['figures']['seconds_per_iter'] > 0
 
 
-@pytest.mark.parametrize('place', ['results', 'work-dir'])
-def test_a_run_of_another_config_is_refused_before_any_work(tmp_path, run, trained, place):
+def test_a_run_of_another_config_is_refused_before_any_work(tmp_path, run, trained):
     studies = write_study(tmp_path)
     assert run(studies, 'mask_rcnn', '--study', 'models')[0] == 0
-    if place == 'work-dir':
-        (tmp_path / 'results.json').unlink()
     old = studies['models'].rows[0]
     row = Row(old.name, old.title, old.base, {'optim_wrapper.optimizer.lr': 0.5})
-    status, shown = run({'models': Study('models', '', 'tiny', (row,))}, '--study', 'models')
-    assert (status, len(trained)) == (2, 1)
-    assert in_one_line(shown, 'mask_rcnn, seed 0', 'another config', f'another --{place}')
+    for place in ('results', 'work-dir'):
+        status, shown = run({'models': Study('models', '', 'tiny', (row,))}, '--study', 'models')
+        assert (status, len(trained)) == (2, 1)
+        assert in_one_line(shown, 'mask_rcnn, seed 0', 'another config', f'another --{place}')
+        (tmp_path / 'results.json').unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize('condition', ['versions', 'device', 'data', 'start'])

@@ -6,8 +6,6 @@ from mmdet.registry import MODELS
 from msrcnn_plugin.geometry import MaskIoUTarget, RoIGroundTruth
 from projects.ablations.components.heads import SubPixelMaskIoUHead
 
-from ...models.hosts import HOST_WARNINGS, batch_of, build, losses, predict, tiny_host_cfg
-
 SMALL = dict(num_convs=2, num_fcs=1, conv_out_channels=8, fc_out_channels=16)
 SIZES = dict(in_channels=4, roi_feat_size=14, num_classes=3)
 HEADS = [
@@ -49,29 +47,6 @@ def test_any_size_and_number_of_rois(name, roi_feat_size, rois):
     head.loss(mask_ious, labels, target)['loss_mask_iou'].backward()
     assert all(param.grad is not None for param in head.parameters())
     assert next(head.convs[0].parameters()).grad.any() == (rois > 0)
-
-
-@every_head
-def test_under_autocast_it_predicts_floats_near_those_of_full_precision(name):
-    head = small(name)
-    feats, probs = torch.randn(2, 4, 14, 14), torch.rand(2, 28, 28)
-    with torch.autocast('cpu', torch.bfloat16):
-        half = head(feats.bfloat16(), probs.bfloat16())
-    assert half.dtype == torch.float32
-    torch.testing.assert_close(half, head(feats, probs), atol=0.02, rtol=0.02)
-
-
-@pytest.mark.filterwarnings(*(mark.args[0] for mark in HOST_WARNINGS))
-@every_head
-def test_learns_and_scores_in_a_host_with_stages(name):
-    cfg = tiny_host_cfg('cascade_ms_rcnn_r50_fpn')
-    cfg.roi_head.mask_iou_head.update(type=name, count_zero_targets=True)
-    model, batch = build(cfg), batch_of(3, 0)
-    loss = sum(value for key, value in losses(model, batch).items() if 'mask_iou' in key)
-    loss.backward()
-    assert loss > 0
-    first, _ = predict(model, batch)
-    assert first.mask_ious.std() > 0
 
 
 FEATS, PROBS = (
@@ -136,13 +111,6 @@ class TestDepthwise:
         for conv in head.convs:
             x = F.relu(conv(x))
         assert 0.3 < x.std() / size < 3
-
-    def test_pretrained_weights_are_kept(self, tmp_path):
-        file, trained = str(tmp_path / 'trained.pth'), small('DepthwiseMaskIoUHead')
-        torch.save(trained.state_dict(), file)
-        start = dict(type='Pretrained', checkpoint=file)
-        started = small('DepthwiseMaskIoUHead', init_cfg=start).state_dict()
-        assert all(value.equal(started[name]) for name, value in trained.state_dict().items())
 
 
 def test_the_logit_cut_learns_the_iou_of_what_lies_above_probability_062():

@@ -1,0 +1,1 @@
+"""What rescoring is worth: the proof behind docs/rescore.md."""

@@ -1,0 +1,156 @@
+"""Measures what rescoring gains for one model, and writes results/rescore.json.
+
+  study.py NAME --fit GT_TRAIN DT_TRAIN --test GT_VAL DT_VAL [--figure docs/rescore.png]
+
+The trees learn from the results of the first data set and rank the masks of the second, which they
+never see. Records: all numbers; without one group of numbers at a time; fitted on fewer images. All
+records of NAME are replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
+
+from msrcnn_plugin.evaluation import Matches, Rescorer  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer import train_trees  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer_input import read_for_fit  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer_table import detection_table, table_columns  # noqa: E402
+from projects.ablations.records import (  # noqa: E402
+    file_digest,
+    provenance,
+    read_records,
+    write_records,
+)
+
+RECORDS = REPOSITORY / 'results' / 'rescore.json'
+PACKAGES = ('lightgbm', 'scikit-learn', 'numpy', 'pycocotools')
+IMAGES = (25, 50, 100, 200, 400)
+NAMES = table_columns()
+GROUPS = {
+    'the score': [name for name in NAMES if 'score_logit' in name],
+    'shape and place': NAMES[1:6],
+    'the image': NAMES[6:9],
+    'neighbours': [name for name in NAMES if name.startswith(('same_', 'other_'))],
+}
+
+
+def variants(matches: Matches, table: NDArray) -> Iterator[tuple[str, str, NDArray, list[int]]]:
+    """Yields run and title, and the rows and columns that it learns from."""
+    rows = np.arange(len(table))
+    images = np.random.default_rng(0).permutation(np.unique(matches.image))
+    yield 'all', f'all numbers, {len(images)} images', rows, list(range(len(NAMES)))
+    for place, (group, left_out) in enumerate(GROUPS.items()):
+        columns = [at for at, name in enumerate(NAMES) if name not in left_out]
+        yield f'without_{place}', f'without {group}', rows, columns
+    for count in IMAGES:
+        if count < len(images):
+            chosen = np.flatnonzero(np.isin(matches.image, images[:count]))
+            yield f'images_{count}', f'{count} images', chosen, list(range(len(NAMES)))
+
+
+def read(annotations: str, results: str) -> tuple[Matches, NDArray]:
+    _, found, matches = read_for_fit(annotations, results, ())
+    return matches, detection_table(found)[matches.result_index]
+
+
+def study(name: str, fit: Sequence[str], test: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the records of one model; the first holds the cross-validation as well."""
+    seconds = -time.process_time()
+    judged = Rescorer().fit(*fit).judged_
+    seconds += time.process_time()
+    matches, table = read(*fit)
+    test_matches, test_table = read(*test)
+    target = matches.ranking_scores('unique')
+    shared = dict(
+        study=name,
+        seed=0,
+        data={'fit': [*map(file_digest, fit)], 'test': [*map(file_digest, test)]},
+        **provenance(command(name, fit, test)),
+    )
+    shared['versions'] = {package: version(package) for package in PACKAGES}
+    before, ceiling = (test_matches.rank(score).ap() for score in ('score', 'unique'))
+    records = []
+    for run, title, rows, columns in variants(matches, table):
+        names = [NAMES[at] for at in columns]
+        trees = train_trees(table[np.ix_(rows, columns)], target[rows], names)
+        scores = trees.predict(test_table[:, columns])
+        figures = dict(
+            ap_before=before,
+            ap=test_matches.rank(scores).ap(),
+            ap_unique=ceiling,
+            images=len(np.unique(matches.image[rows])),
+            detections=len(rows),
+        )
+        gain = asdict(test_matches.bootstrap(scores, 'score'))
+        records.append(dict(shared, run=run, title=title, figures=figures, gain=gain))
+        print(title, figures, gain, flush=True)
+    records[0].update(cross_validation=judged, fit_seconds=seconds)
+    return records
+
+
+def command(name: str, fit: Sequence[str], test: Sequence[str]) -> str:
+    files = [[Path(path).name for path in pair] for pair in (fit, test)]
+    words = ['python', 'projects/rescoring/study.py', name, '--fit', *files[0], '--test', *files[1]]
+    return shlex.join(words)
+
+
+def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draws the gain against the number of images that the trees were fitted on."""
+    from matplotlib.figure import Figure
+
+    studies = list(dict.fromkeys(record['study'] for record in records))
+    figure = Figure(figsize=(4 * len(studies), 3), layout='constrained')
+    axes = figure.subplots(1, len(studies), squeeze=False)[0]
+    for ax, name in zip(axes, studies):
+        runs = [
+            record
+            for record in records
+            if record['study'] == name and record['run'].startswith(('all', 'images'))
+        ]
+        runs.sort(key=lambda record: record['figures']['images'])
+        images = [record['figures']['images'] for record in runs]
+        gain, low, high = (
+            [100 * record['gain'][key] for record in runs] for key in ('gain', 'low', 'high')
+        )
+        ax.fill_between(images, low, high, alpha=0.2, linewidth=0)
+        ax.plot(images, gain, marker='o')
+        ax.axhline(0, color='black', linewidth=0.8)
+        ax.set(title=name, xscale='log', xticks=images, xlabel='fitted images')
+        ax.set_xticks([], minor=True)
+        ax.set_xticklabels(map(str, images))
+    axes[0].set_ylabel('gain in mask AP')
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('name')
+    for split in ('fit', 'test'):
+        parser.add_argument(f'--{split}', nargs=2, required=True, metavar=('GT', 'DT'))
+    parser.add_argument('--figure', type=Path)
+    args = parser.parse_args()
+    others = [record for record in read_records(RECORDS) if record['study'] != args.name]
+    records = [*others, *study(args.name, args.fit, args.test)]
+    write_records(RECORDS, records)
+    if args.figure:
+        draw(records, args.figure)
+
+
+if __name__ == '__main__':
+    main()
