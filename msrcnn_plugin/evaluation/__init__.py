@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bootstrap import BootstrapGain, bootstrap_gain
 from .calibration_fit import IoUCalibration, fit_iou_calibration, held_out_calibration
+from .cityscapes import cityscapes_ap, cityscapes_ground_truth
 from .coco import evaluate_coco, match_coco
 from .detection_errors import OptimalLRP, localisation_aware_ece, optimal_lrp
 from .matches import Matches, Protocol
@@ -48,6 +49,8 @@ __all__ = [
     'ScoreQuality',
     'ScoreThreshold',
     'bootstrap_gain',
+    'cityscapes_ap',
+    'cityscapes_ground_truth',
     'evaluate_coco',
     'expected_calibration_error',
     'find_threshold',
