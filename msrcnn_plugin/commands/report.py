@@ -216,10 +216,13 @@ def judged_by_results(
 def show(models: list[ReportedModel]) -> None:
     """Prints the headline and the tables of the models."""
     from ..visualization.report import ap_table, headline
-    from ..visualization.report.tables import facts_table
+    from ..visualization.report.tables import facts_table, measures_table
 
     print(f'{headline(models)}\n')
-    for table in (ap_table(models), facts_table(models)):
+    tables = [ap_table(models), facts_table(models)]
+    if any(model.result.boundary for model in models):
+        tables.append(measures_table(models))
+    for table in tables:
         if table is not None:
             print_table(table)
     if len(models) == 1:  # of several, the table says it

@@ -32,12 +32,12 @@ SMALLEST = 100  # pixels of an object that counts
 class _Masks(NamedTuple):
     """What a class needs of its detections (n,): IoU with an object, and where each lies."""
 
+    gt_count: int
     score: NDArray[np.float64]
     gt: NDArray[np.int64]  # the object that counts and that it overlaps most, -1 for none
     gt_iou: NDArray[np.float64]  # with that object
     any_iou: NDArray[np.float64]  # with any object, groups and small ones among them
     ignored_share: NDArray[np.float64]  # of its pixels
-    gt_count: int
 
 
 def cityscapes_ground_truth(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
@@ -98,7 +98,9 @@ def _read(folder: str | os.PathLike) -> tuple[dict[str, list[dict[str, Any]]], l
     files = sorted(Path(folder).rglob(f'*{SUFFIX}'), key=lambda path: path.name)
     if not files:
         raise ValueError(f'{folder} holds no *{SUFFIX}: give the folder gtFine/val of Cityscapes')
-    images, annotations, voids = [], [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    voids: list[RLE] = []
     for path in files:
         with Image.open(path) as picture:
             ids = np.asarray(picture).astype(np.int64)
@@ -148,9 +150,9 @@ def _class_masks(
         counting = np.flatnonzero(~is_group & ~is_small)
         rles = [item['segmentation'] for _, item in found]
         gt_rles = [gt['segmentation'] for gt in gts]
-        iou = pairwise_rle_iou(rles, gt_rles, np.zeros(len(gts)))
+        iou = pairwise_rle_iou(rles, gt_rles, np.zeros(len(gts), bool))
         # The share of a mask that lies on a region, as pixels; a small group counts twice.
-        shares = pairwise_rle_iou(rles, [*gt_rles, void], np.ones(len(gts) + 1))
+        shares = pairwise_rle_iou(rles, [*gt_rles, void], np.ones(len(gts) + 1, bool))
         area = np.array([item['area'] for _, item in found])
         pixels = np.rint(shares * area[:, None])
         ignored = pixels @ np.append(is_group.astype(int) + is_small, 1) / area
@@ -168,7 +170,7 @@ def _class_masks(
             )
         gt_count += len(counting)
     joined = [np.concatenate(column) for column in zip(*columns)] or [np.zeros(0)] * 5
-    return _Masks(*joined, gt_count=gt_count)
+    return _Masks(gt_count, *joined)
 
 
 def _class_aps(masks: _Masks) -> NDArray[np.float64]:

@@ -115,6 +115,7 @@ def test_boundary_ap_on_request(tmp_path, capsys):
     assert model['detection_errors']['score']['olrp'] == 0
     page = page_of(tmp_path)
     assert 'boundary AP75' in page
+    assert 'boundary AP75' in capsys.readouterr().out
     assert 'a mean boundary IoU of 1.00' in page
     assert main(['report', f'{tmp_path}/pairs.npz', '--boundary']) == 2
     assert '--boundary needs the masks' in capsys.readouterr().err
