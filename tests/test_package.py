@@ -34,10 +34,21 @@ MAY_IMPORT = {
     'checkpoints': {'models', *BASIC},
     'evaluation': {'geometry', *BASIC},
     'visualization': {'geometry', 'evaluation', *BASIC},
+    'connectors': {'evaluation', 'apis'},
     'apis': {*ROOMS, *BASIC},
     'deploy': BASIC,
     'export': {*ROOMS, *BASIC, 'apis'},
-    'commands': {*ROOMS, *BASIC, 'apis', 'deploy', 'export', 'hooks', 'doctor', 'synthetic'},
+    'commands': {
+        *ROOMS,
+        *BASIC,
+        'apis',
+        'connectors',
+        'deploy',
+        'export',
+        'hooks',
+        'doctor',
+        'synthetic',
+    },
     '__main__': {'commands'},
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import os.path as osp
 from typing import Any
 
@@ -12,6 +13,9 @@ from mmdet.apis import DetInferencer
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
+
+from ..evaluation.threshold import read_threshold
+from .review_queue import FIELDS
 
 MASK_FIELDS = ('mask_ious', 'mask_scores')
 
@@ -24,8 +28,9 @@ class MaskScoringInferencer(DetInferencer):
 
     ``c.jpg`` and ``c.png`` of one folder become ``c.json`` and ``c.png.json``; mmdet keeps one.
 
-    A call takes two arguments beside mmdet's: ``mask_score_thr`` and ``mask_iou_thr``, in [0, 1].
-    Masks below either are left out of everything that is returned, written and drawn.
+    A call takes three arguments beside mmdet's: ``mask_score_thr`` and ``mask_iou_thr``, in [0, 1],
+    and ``threshold``, a file that `msrcnn threshold --json` wrote.
+    Masks below any of them are left out of everything that is returned, written and drawn.
     ``pred_score_thr`` stays mmdet's: it limits the class score, in pictures alone.
 
     Example:
@@ -34,14 +39,24 @@ class MaskScoringInferencer(DetInferencer):
         ...            mask_iou_thr=0.5)
     """
 
-    forward_kwargs: set = DetInferencer.forward_kwargs | {'mask_score_thr', 'mask_iou_thr'}
+    forward_kwargs: set = DetInferencer.forward_kwargs | {
+        *('mask_score_thr', 'mask_iou_thr', 'threshold')
+    }
 
     def forward(
-        self, inputs: Any, mask_score_thr: float = 0.0, mask_iou_thr: float = 0.0, **kwargs: Any
+        self,
+        inputs: Any,
+        mask_score_thr: float = 0.0,
+        mask_iou_thr: float = 0.0,
+        threshold: str | os.PathLike | None = None,
+        **kwargs: Any,
     ) -> list[DetDataSample]:
+        limits = [('mask_scores', mask_score_thr), ('mask_ious', mask_iou_thr)]
+        if threshold is not None:
+            key, limit = read_threshold(threshold)
+            limits.append((FIELDS.get(key, key), limit))
         samples = super().forward(inputs, **kwargs)
-        limits = dict(mask_scores=mask_score_thr, mask_ious=mask_iou_thr)
-        for field, limit in limits.items():
+        for field, limit in limits:
             if limit > 0:
                 _keep_from(samples, field, limit)
         return samples

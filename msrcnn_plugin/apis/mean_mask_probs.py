@@ -1,6 +1,7 @@
-"""The score that needs no training: how certain a model is of the pixels of its mask.
+"""Scores that need no training: how certain a model is of the pixels of its mask.
 
-One-stage models rank their masks by it (SOLOv2, Mask2Former). A MaskIoU head has to be better.
+One-stage models rank their masks by the mean probability (SOLOv2, Mask2Former), Segment Anything
+filters its masks by stability. A MaskIoU head has to be better than both.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from ..models.mask_forward import observe_final_masks
 
 @contextmanager
 def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
-    """Adds ``mask_mean_probs`` (N,) in [0, 1] to predictions while the block lasts.
+    """Adds ``mask_mean_probs`` and ``mask_stabilities`` to predictions while the block lasts.
 
-    A plain Mask R-CNN gains it too. A model without a mask head behind RoIs stays as it is.
+    Both are (N,) in [0, 1].
+
+    A plain Mask R-CNN gains them too. A model without a mask head behind RoIs stays as it is.
     """
     roi_head: Any = getattr(model, 'roi_head', None)
     if not getattr(roi_head, 'with_mask', False):
@@ -36,6 +39,7 @@ def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
         none = [results.scores.new_zeros(0, 1, 1) for results in results_list]
         for results, mask_probs in zip(results_list, final_mask_probs or none, strict=True):
             results.mask_mean_probs = mean_mask_prob(mask_probs)
+            results.mask_stabilities = mask_stability(mask_probs)
         return results_list
 
     with patch.object(roi_head, 'predict_mask', with_mean_probs):
@@ -52,3 +56,16 @@ def mean_mask_prob(mask_probs: Tensor, threshold: float = 0.5) -> Tensor:
     foreground = mask_probs > threshold
     total = torch.where(foreground, mask_probs, 0.0).sum((1, 2))
     return total / foreground.sum((1, 2)).clamp(min=1)
+
+
+def mask_stability(mask_probs: Tensor, low: float = 0.3, high: float = 0.7) -> Tensor:
+    """Computes the IoU (N,) of each mask cut at ``low`` and cut at ``high``; 0 where it is empty.
+
+    Segment Anything cuts the logits at -1 and 1, which are probabilities of 0.269 and 0.731.
+
+    Args:
+        mask_probs: (N, M, M) probability.
+        low, high: ascending; the mask of ``high`` lies within that of ``low``.
+    """
+    inner, outer = ((mask_probs > limit).sum((1, 2)) for limit in (high, low))
+    return inner / outer.clamp(min=1)

@@ -12,6 +12,8 @@ from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 from pycocotools import mask as rle_tools
 
+# Scores of a mask by their keys in the queue, and the fields of the predictions.
+FIELDS = dict(score='scores', mask_iou='mask_ious', mask_score='mask_scores')
 Categories = Sequence[Mapping[str, Any]]  # of a COCO file, in the order of the model's labels
 
 
@@ -21,6 +23,7 @@ def review_queue(
     *,
     below: float = 0.7,
     min_score: float = 0.3,
+    by: str = 'mask_iou',
 ) -> dict[str, Any]:
     """Makes a COCO data set of the masks with a predicted IoU below ``below``, lowest first.
 
@@ -35,17 +38,18 @@ def review_queue(
             ``name``), in the order of the model's labels.
         below: in [0, 1].
         min_score: least class score; doubtful objects have doubtful masks, and there are many.
+        by: the score that is to be below; one of `FIELDS`.
     """
     categories = [
         dict(id=number, name=given) if isinstance(given, str) else dict(given)
         for number, given in enumerate(classes, 1)
     ]
-    limits = dict(below=below, min_score=min_score)
-    return merge_queue([image_entry(s, categories, **limits) for s in samples], categories)
+    limits: dict[str, Any] = dict(below=below, min_score=min_score, by=by)
+    return merge_queue([image_entry(s, categories, **limits) for s in samples], categories, by)
 
 
 def image_entry(
-    sample: DetDataSample, categories: Categories, *, below: float, min_score: float
+    sample: DetDataSample, categories: Categories, *, below: float, min_score: float, by: str
 ) -> dict[str, Any]:
     """Describes an image and its queued masks: a COCO image with ``annotations``, ready for JSON.
 
@@ -57,32 +61,34 @@ def image_entry(
         file_name=sample.img_path,
         height=height,
         width=width,
-        annotations=_doubtful(sample.pred_instances, categories, below, min_score),
+        annotations=_doubtful(sample.pred_instances, categories, below, min_score, by),
     )
 
 
-def merge_queue(entries: Iterable[Mapping[str, Any]], categories: Categories) -> dict[str, Any]:
-    """Joins the entries of all images into one COCO data set, ids given."""
+def merge_queue(
+    entries: Iterable[Mapping[str, Any]], categories: Categories, by: str = 'mask_iou'
+) -> dict[str, Any]:
+    """Joins the entries of all images into one COCO data set, ids given, lowest first."""
     images, annotations = [], []
     for image_id, entry in enumerate(entries, 1):
         names = ('file_name', 'height', 'width')
         images.append(dict(id=image_id, **{name: entry[name] for name in names}))
         annotations += [dict(each, image_id=image_id) for each in entry['annotations']]
-    annotations.sort(key=lambda annotation: annotation['mask_iou'])
+    annotations.sort(key=lambda annotation: annotation[by])
     for annotation_id, annotation in enumerate(annotations, 1):
         annotation['id'] = annotation_id
     return dict(images=images, annotations=annotations, categories=list(categories))
 
 
 def _doubtful(
-    instances: InstanceData, categories: Categories, below: float, min_score: float
+    instances: InstanceData, categories: Categories, below: float, min_score: float, by: str
 ) -> list[dict[str, Any]]:
     if 'mask_ious' not in instances:
         raise ValueError(
             'the predictions have no mask_ious; expected those of a model with a MaskIoU head '
             "(roi_head=dict(type='MSRoIHead', ...))"
         )
-    chosen = (instances.mask_ious < below) & (instances.scores >= min_score)
+    chosen = (instances[FIELDS[by]] < below) & (instances.scores >= min_score)
     instances = instances[chosen].numpy()
     return [
         _annotation(mask, categories[int(instances.labels[i])]['id'], _scores(instances, i))
@@ -92,8 +98,7 @@ def _doubtful(
 
 
 def _scores(instances: InstanceData, i: int) -> dict[str, float]:
-    names = dict(score='scores', mask_iou='mask_ious', mask_score='mask_scores')
-    return {name: float(instances[field][i]) for name, field in names.items()}
+    return {name: float(instances[field][i]) for name, field in FIELDS.items()}
 
 
 def _annotation(

@@ -17,6 +17,7 @@ COMMANDS = {
     'report': 'write a page of what the mask scores of a model are worth',
     'compare': 'put several models side by side',
     'calibrate': 'make the predicted IoU mean what it says',
+    'threshold': 'find the score from which on masks are good, with a proof',
     'rescore': 'give the masks of any model better scores',
     'convert': "turn the authors' or a Mask R-CNN checkpoint into one of this plugin",
     'export': 'write a trained model as an ONNX file',

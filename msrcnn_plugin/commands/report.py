@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--images', metavar='FOLDER', help='of the annotated images')
     add_scores(parser)
     parser.add_argument(
+        '--boundary', action='store_true', help='also boundary AP; with --results alone, and slow'
+    )
+    parser.add_argument(
         '--out', type=Path, metavar='FOLDER', help='folder of the page (work_dirs/NAME/report)'
     )
     parser.add_argument('--name', help="the model's name on the page (that of its file)")
@@ -132,6 +135,8 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError(f'{len(suffixes)} files: give CONFIG CHECKPOINT, or a PAIRS.npz')
     if len(suffixes) == 1 and any(given := [*files, bool(args.images)]) and not all(given):
         raise ValueError('a gallery needs --annotations, --results and --images together')
+    if args.boundary and args.inputs:
+        raise ValueError('--boundary needs the masks: give --annotations and --results alone')
     if args.figure and args.figure.suffix not in FIGURE_SUFFIXES:
         raise ValueError(f'--figure {args.figure}: end it in one of {", ".join(FIGURE_SUFFIXES)}')
     require_files([*args.inputs, args.annotations, args.results])
@@ -158,7 +163,9 @@ def judge(args: argparse.Namespace, out: Path) -> Judged:
     if args.inputs:
         judged = judged_by_matches(args.name, args.inputs[0])
     else:
-        judged = judged_by_results(args.name, args.annotations, args.results, args.score)
+        judged = judged_by_results(
+            args.name, args.annotations, args.results, args.score, boundary=args.boundary
+        )
     return replace(judged, annotations=args.annotations, images=args.images, results=args.results)
 
 
@@ -185,13 +192,19 @@ def judged_by_matches(name: str | None, path: str | Path) -> Judged:
 
 
 def judged_by_results(
-    name: str | None, annotations: str, results: str, scores: list[str] | None
+    name: str | None,
+    annotations: str,
+    results: str,
+    scores: list[str] | None,
+    *,
+    boundary: bool = False,
 ) -> Judged:
     """Evaluates a results file in COCO format; the model is named after the file."""
     from ..evaluation import evaluate_coco
     from ..visualization.report import ReportedModel
 
-    result = evaluate_coco(annotations, results, scores=scores or ('score', 'mask_score'))
+    scores_read = scores or ('score', 'mask_score')
+    result = evaluate_coco(annotations, results, scores_read, boundary=boundary)
     missing = set(scores or ()) - set(result.matches.scores)
     if missing and len(result.matches):
         raise ValueError(
@@ -203,10 +216,13 @@ def judged_by_results(
 def show(models: list[ReportedModel]) -> None:
     """Prints the headline and the tables of the models."""
     from ..visualization.report import ap_table, headline
-    from ..visualization.report.tables import facts_table
+    from ..visualization.report.tables import facts_table, measures_table
 
     print(f'{headline(models)}\n')
-    for table in (ap_table(models), facts_table(models)):
+    tables = [ap_table(models), facts_table(models)]
+    if any(model.result.boundary for model in models):
+        tables.append(measures_table(models))
+    for table in tables:
         if table is not None:
             print_table(table)
     if len(models) == 1:  # of several, the table says it

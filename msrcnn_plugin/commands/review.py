@@ -1,8 +1,14 @@
 """Queues masks for human review: those with a low predicted IoU, lowest first.
 
+With --threshold, those below a threshold of `msrcnn threshold`: what is not queued keeps its
+promise.
+
 OUT is a COCO annotation file for annotation tools and pycocotools. Each annotation also has score,
 mask_iou and mask_score. IMAGES is an image or a folder of them; file names in OUT are relative to
 it. Category ids are those of the annotation file of the config's test set, where that is there.
+
+--format cvat adds the scores as attributes, which CVAT and Datumaro read. --format label-studio
+writes tasks with polygons, and prints the labelling interface that they need.
 
 Exit status 1: some images cannot be read. They are named and left out; OUT holds all others.
 Finished images are kept in OUT.partial until every image is in OUT. Called again with the same
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
     from ..apis import MaskScoringInferencer
 
 SOME_UNREADABLE = 1
+FORMATS = ('coco', 'cvat', 'label-studio')
+NAMES = dict(score='class score', mask_iou='predicted IoU', mask_score='mask score')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 
@@ -37,12 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', type=Path, help='its weights')
     parser.add_argument('images', type=Path, help='an image, or a folder of them')
     parser.add_argument('out', type=Path, help='COCO annotation file to write')
-    parser.add_argument(
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument(
         '--below',
         type=fraction,
         default=0.7,
         metavar='IOU',
         help='queue masks of a lower predicted IoU (%(default)s)',
+    )
+    limit.add_argument(
+        '--threshold',
+        type=Path,
+        metavar='FILE',
+        help='queue masks below the threshold that msrcnn threshold --json wrote',
     )
     parser.add_argument(
         '--min-score',
@@ -51,13 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SCORE',
         help='and of at least this class score (%(default)s)',
     )
+    parser.add_argument(
+        '--format', choices=FORMATS, default='coco', help='of OUT, see above (%(default)s)'
+    )
     parser.add_argument('--device', help='such as cpu or cuda:1 (cuda where there is one)')
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predicts the images that are not finished and writes the queue of all."""
-    require_files([args.config, args.checkpoint])
+    require_files([args.config, args.checkpoint, args.threshold])
+    limits = _limits(args)
     files = image_files(args.images)
     partial = args.out.with_name(f'{args.out.name}.partial')
     for path in filter(None, [args.out, partial, args.json]):
@@ -65,17 +84,22 @@ def run(args: argparse.Namespace) -> int:
     from ..apis.review_queue import merge_queue
 
     inferencer, categories = _load_model(args)
-    entries, problems = _predict(args, files, inferencer, categories, partial)
-    queue = merge_queue(entries, categories)
+    entries, problems = _predict(args, files, inferencer, categories, limits, partial)
+    queue = merge_queue(entries, categories, limits['by'])
     counts = dict(
         images=len(queue['images']),
         masks=len(queue['annotations']),
-        below=args.below,
+        by=limits['by'],
+        below=limits['below'],
         unreadable=problems,
     )
-    print('{images} images, {masks} masks with a predicted IoU below {below}'.format(**counts))
+    print(
+        '{images} images, {masks} masks with a {name} below {below}'.format(
+            name=NAMES[limits['by']], **counts
+        )
+    )
     with atomic_write(args.out) as stream:
-        stream.write(json.dumps(queue).encode())
+        stream.write(json.dumps(_formatted(queue, args.format)).encode())
     if args.json:
         write_json(args.json, counts)
     print(args.out)
@@ -101,6 +125,32 @@ def image_files(images: Path) -> list[Path]:
     return files
 
 
+def _formatted(queue: dict[str, Any], kind: str) -> Any:
+    if kind == 'cvat':
+        from ..connectors.cvat import cvat_annotations
+
+        return cvat_annotations(queue)
+    if kind == 'label-studio':
+        from ..connectors.label_studio import label_studio_config, label_studio_tasks
+
+        print(f'labelling interface: {label_studio_config(queue["categories"])}')
+        return label_studio_tasks(queue)
+    return queue
+
+
+def _limits(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns which masks are queued, as `image_entry` takes it."""
+    if args.threshold is None:
+        return dict(by='mask_iou', below=args.below, min_score=args.min_score)
+    from ..apis.review_queue import FIELDS
+    from ..evaluation.threshold import read_threshold
+
+    key, below = read_threshold(args.threshold)
+    if key not in FIELDS:
+        raise ValueError(f'{args.threshold} is of {key}; expected one of {", ".join(FIELDS)}')
+    return dict(by=key, below=below, min_score=args.min_score)
+
+
 def _load_model(args: argparse.Namespace) -> tuple[MaskScoringInferencer, list[dict[str, Any]]]:
     """Returns the model, and the COCO category of each of its labels."""
     from ..apis import MaskScoringInferencer
@@ -123,6 +173,7 @@ def _predict(
     files: list[Path],
     inferencer: MaskScoringInferencer,
     categories: list[dict[str, Any]],
+    limits: dict[str, Any],
     partial: Path,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Returns the entries of all readable images in their order, and the problems of the others."""
@@ -132,7 +183,6 @@ def _predict(
     from ..apis.review_queue import image_entry
     from ..image_problem import image_problem
 
-    limits = dict(below=args.below, min_score=args.min_score)
     models = [_stamp(path) for path in (args.config, args.checkpoint)]
     header = dict(models=models, categories=categories, **limits)
     done = _resume(partial, header)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from .bootstrap import BootstrapGain, bootstrap_gain
 from .calibration_fit import IoUCalibration, fit_iou_calibration, held_out_calibration
-from .coco import evaluate_coco
+from .cityscapes import cityscapes_ap, cityscapes_ground_truth
+from .coco import evaluate_coco, match_coco
+from .detection_errors import OptimalLRP, localisation_aware_ece, optimal_lrp
 from .matches import Matches, Protocol
 from .matching import pairwise_rle_iou
 from .rankings import RankedAP
@@ -38,6 +40,7 @@ __all__ = [
     'MaskScoringMetric',
     'MaskScoringResult',
     'Matches',
+    'OptimalLRP',
     'Protocol',
     'RankedAP',
     'ReliabilityCurve',
@@ -46,6 +49,8 @@ __all__ = [
     'ScoreQuality',
     'ScoreThreshold',
     'bootstrap_gain',
+    'cityscapes_ap',
+    'cityscapes_ground_truth',
     'evaluate_coco',
     'expected_calibration_error',
     'find_threshold',
@@ -53,6 +58,9 @@ __all__ = [
     'held_out_calibration',
     'iou_error',
     'joint_density',
+    'localisation_aware_ece',
+    'match_coco',
+    'optimal_lrp',
     'pairwise_rle_iou',
     'reliability_curve',
 ]

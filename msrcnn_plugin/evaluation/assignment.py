@@ -27,13 +27,19 @@ HIGHEST_THRESHOLD = 1 - 1e-10
 
 @dataclass(frozen=True)
 class Assignment:
-    """``matched`` (A, I, N): took a ground truth. ``ignored`` (A, I, N): counts as neither.
+    """``pair`` (A, I, N): index of the pair that a detection took, -1 for none.
 
-    A true positive is matched and not ignored, a false positive is neither of both.
+    ``ignored`` (A, I, N): counts as neither. A true positive is matched and not ignored, a false
+    positive is neither of both.
     """
 
-    matched: NDArray[np.bool_]
+    pair: NDArray[np.int32]
     ignored: NDArray[np.bool_]
+
+    @property
+    def matched(self) -> NDArray[np.bool_]:
+        """(A, I, N): took a ground truth."""
+        return self.pair >= 0
 
 
 def rank_in_group(scores: NDArray, groups: NDArray) -> NDArray[np.int64]:
@@ -66,7 +72,7 @@ def assign(
         area_ranges: (A, 2) in pixels.
     """
     shape = (len(area_ranges), len(iou_thresholds), len(ranks))
-    matched, ignored = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    taken_pair, ignored = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=bool)
     to_ignore = matches.gt_crowd | outside(matches.gt_area, area_ranges)
     taken = np.zeros(shape[:2] + matches.gt_crowd.shape, dtype=bool)
     thresholds = np.minimum(iou_thresholds, HIGHEST_THRESHOLD)[:, None]
@@ -79,10 +85,12 @@ def assign(
         taken[:, :, gts] |= chosen
         found = choice >= 0
         choosers = detections[first]
-        matched[:, :, choosers] = found & ~matches.gt_id_is_zero[gts[choice]]
+        counted = found & ~matches.gt_id_is_zero[gts[choice]]
+        taken_pair[:, :, choosers] = np.where(counted, pairs[choice], -1)
         ignored[:, :, choosers] = found & _at(to_ignore[:, gts], choice)
-    ignored |= ~matched & outside(matches.area, area_ranges)[:, None]
-    return Assignment(matched, ignored)
+    may_ignore = outside(matches.area, area_ranges) | matches.not_exhaustive
+    ignored |= (taken_pair < 0) & may_ignore[:, None]
+    return Assignment(taken_pair, ignored)
 
 
 def _rounds(matches: Matches, ranks: NDArray, max_det: int) -> list[NDArray]:

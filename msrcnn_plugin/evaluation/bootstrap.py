@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .rankings import MAIN_MAX_DETS, Ranking
+from .rankings import Ranking, main_limit
 
 if TYPE_CHECKING:
     from .matches import Matches
@@ -60,8 +60,9 @@ def bootstrap_gain(
             'this file does not say in which image each object is, so images cannot be drawn: '
             'test the model again, files of this version do'
         )
+    limit = main_limit(matches.protocol.max_dets)
     first, second = (
-        Ranking(matches, matches.checked(values), areas=1, max_dets=[MAIN_MAX_DETS])
+        Ranking(matches, matches.checked(values), areas=1, max_dets=[limit])
         for values in (scores, baseline)
     )
     drawn = np.unique(np.concatenate([matches.image, matches.gt_image]))

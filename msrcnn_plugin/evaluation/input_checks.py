@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ALWAYS_IN_UNIT_INTERVAL = ('mask_ious', 'mask_mean_probs', 'uncalibrated_mask_ious')
+_ALWAYS_IN_UNIT_INTERVAL = (
+    *('mask_ious', 'mask_mean_probs', 'mask_stabilities', 'uncalibrated_mask_ious'),
+)
 
 
 def check_prediction(

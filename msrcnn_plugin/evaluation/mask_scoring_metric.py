@@ -32,6 +32,7 @@ SCORE_NAMES = {
     'mask_scores': 'mask_score',
     'mask_ious': 'mask_iou',
     'mask_mean_probs': 'mask_mean_prob',
+    'mask_stabilities': 'mask_stability',
     'uncalibrated_mask_ious': 'uncalibrated_mask_iou',
     'mask_agreements': 'mask_agreement',
 }
@@ -44,6 +45,7 @@ _FIGURES_OF = {
         *(f'mask_iou_{name}' for name in ('mae', 'rmse', 'pearson', 'spearman', 'ece')),
     ),
     'mask_mean_probs': tuple(f'segm_mAP_prob{suffix}' for suffix in FIGURE_SUFFIXES),
+    'mask_stabilities': tuple(f'segm_mAP_stability{suffix}' for suffix in FIGURE_SUFFIXES),
     'uncalibrated_mask_ious': ('mask_iou_ece_uncalibrated',),
     'mask_agreements': (),  # in the table of matches alone
 }
@@ -62,7 +64,8 @@ class MaskScoringMetric(CocoMetric):
       by `mask_ious`, by `scores` x t; also with ``_50``, ``_75``, ``_s``, ``_m``, ``_l``.
       ``segm_mAP_unique`` ranks the best mask of each object by t and all others last: the most that
       any score could reach. ``segm_mAP_prob`` ranks by `scores` x `mask_mean_probs`, where a model
-      gives the mean probability inside its masks;
+      gives the mean probability inside its masks; ``segm_mAP_stability`` by `scores` x
+      `mask_stabilities`, the IoU of a mask cut at 0.3 and at 0.7;
     - ``mask_score_oracle_share``, ``mask_score_unique_share``, …: how far a ranking goes from the
       class score's AP to either ceiling's;
     - ``mask_iou_mae``, ``_rmse``, ``_pearson``, ``_spearman``: `mask_ious` against t;

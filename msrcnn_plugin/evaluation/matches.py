@@ -20,7 +20,9 @@ from .bootstrap import BootstrapGain, bootstrap_gain
 from .rankings import RankedAP, Ranking
 
 # Scores that `rank` makes of others; every other name is one of `Matches.scores`.
-DERIVED = ('prob', 'oracle', 'unique')
+DERIVED = ('prob', 'stability', 'oracle', 'unique')
+# Of a derived score, what the class score is multiplied by.
+FACTORS = {'prob': 'mask_mean_prob', 'stability': 'mask_stability'}
 # Scores by their names in the former `MaskScoringPairs` and its files.
 FORMER_SCORES = {
     'box_score': 'score',
@@ -77,10 +79,16 @@ class Matches:
     pair_gt: NDArray[np.int64]  # (P,) index into the ground truths
     pair_iou: NDArray[np.float64]  # (P,) at least the lowest IoU threshold
     protocol: Protocol = field(default_factory=Protocol)
+    # LVIS: (K,) how frequent a category is, elsewhere empty; (N,) whether the image's annotations
+    # of the category are incomplete, so that a detection without an object counts as nothing.
+    frequencies: tuple[str, ...] = ()
+    not_exhaustive: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
         scores = {name: np.asarray(values, float) for name, values in self.scores.items()}
         object.__setattr__(self, 'scores', scores)
+        if not len(self.not_exhaustive):
+            object.__setattr__(self, 'not_exhaustive', np.zeros(len(self.true_iou), dtype=bool))
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         lengths = {n: len(value) for n, value in columns.items() if isinstance(value, np.ndarray)}
         for names in (
@@ -136,14 +144,14 @@ class Matches:
     def ranking_scores(self, name: str) -> NDArray[np.float64]:
         """What a ranking sorts the detections by, (N,).
 
-        ``prob`` is the class score times the mean mask probability, ``oracle`` the class score
-        times the true IoU. ``unique`` is the true IoU for the best detection of each object and 0
-        for all others: the most that any score could reach. ``mask_iou`` is the predicted IoU as
-        the head gave it; a calibration keeps the order, but rounding makes ties. Any other name is
-        a key of `scores`.
+        ``prob`` is the class score times the mean mask probability, ``stability`` the class score
+        times the mask's stability, ``oracle`` the class score times the true IoU. ``unique`` is the
+        true IoU for the best detection of each object and 0 for all others: the most that any score
+        could reach. ``mask_iou`` is the predicted IoU as the head gave it; a calibration keeps the
+        order, but rounding makes ties. Any other name is a key of `scores`.
         """
-        if name == 'prob':
-            return self.scores['score'] * self.scores['mask_mean_prob']
+        if name in FACTORS:
+            return self.scores['score'] * self.scores[FACTORS[name]]
         if name == 'oracle':
             return self.scores['score'] * self.true_iou
         if name == 'unique':
@@ -152,7 +160,7 @@ class Matches:
             return self.head_iou
         if name not in self.scores:
             raise ValueError(
-                f'there is no score {name!r}; there are {", ".join([*self.scores, *DERIVED[1:]])}'
+                f'there is no score {name!r}; there are {", ".join([*self.scores, *DERIVED[2:]])}'
             )
         return self.scores[name]
 

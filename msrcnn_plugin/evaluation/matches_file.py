@@ -16,8 +16,11 @@ from ..files import atomic_write
 from .matches import FORMER_SCORES, WRITE_AGAIN, Matches, Protocol
 
 FORMAT = 2
-_AS_JSON = ('image_ids', 'category_ids', 'category_names')  # ids keep their type, whatever it is
+# Ids keep their type, whatever it is.
+_AS_JSON = ('image_ids', 'category_ids', 'category_names', 'frequencies')
 _SCORES = 'scores'
+# Added to format 2: of what a file lacks the default holds.
+_OPTIONAL = ('frequencies', 'not_exhaustive')
 # Format 1.
 _FORMER_REQUIRED = (
     *('image_id', 'category_id', 'box_score', 'mask_score', 'true_iou', 'area', 'box'),
@@ -52,12 +55,13 @@ def read_matches(path: str | os.PathLike) -> Matches:
             f'{path} has format {int(number)}, expected {FORMAT} or 1: it was written by another '
             'version of this plugin; install that one'
         )
-    _check_complete(path, columns, (*names, 'score_names', *protocol_names), number)
-    for name in _AS_JSON:
+    required = [name for name in names if name not in _OPTIONAL]
+    _check_complete(path, columns, (*required, 'score_names', *protocol_names), number)
+    for name in set(_AS_JSON) & set(columns):
         columns[name] = tuple(json.loads(str(columns[name])))
     columns[_SCORES] = dict(zip(json.loads(str(columns['score_names'])), columns[_SCORES]))
     return Matches(
-        **{name: columns[name] for name in names},
+        **{name: columns[name] for name in names if name in columns},
         protocol=_protocol({name: columns[name] for name in protocol_names}),
     )
 

@@ -6,7 +6,7 @@ truths of one category in one image, a *group*.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from .assignment import HIGHEST_THRESHOLD
 from .matches import Matches, Protocol
 
 RLE = Mapping[str, Any]
+PairwiseIoU = Callable[..., NDArray[np.float64]]
 
 
 def pairwise_rle_iou(
@@ -54,6 +55,7 @@ class Masks:
     area: NDArray[np.float64]  # (n,) pixels; of a ground truth as annotated
     crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     id_is_zero: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    not_exhaustive: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
 def match_masks(
@@ -65,6 +67,9 @@ def match_masks(
     scores: Mapping[str, NDArray],
     box: NDArray,
     protocol: Protocol,
+    result_index: NDArray[np.int64] | None = None,
+    frequencies: Sequence[str] = (),
+    pairwise_iou: PairwiseIoU = pairwise_rle_iou,
 ) -> Matches:
     """Matches detections with ground truths of their image and category.
 
@@ -74,9 +79,12 @@ def match_masks(
         categories: names by id, ids ascending.
         scores: (N,) each, by key, in the order of the results.
         box: (N, 4) x1, y1, x2, y2 in pixels, in the order of the results.
+        result_index: (N,) the place of each detection in the results; None means that all are here.
+        frequencies: of the categories, in LVIS.
+        pairwise_iou: takes the arguments of `pairwise_rle_iou`.
     """
     order, gt_order = (np.lexsort((m.category, m.image)) for m in (detections, ground_truth))
-    count = len(order)
+    count, unknown = len(order), detections.not_exhaustive
     true_iou, best_gt = np.zeros(count), np.full(count, -1)
     lowest = min(float(np.min(protocol.iou_thresholds)), HIGHEST_THRESHOLD)
     pairs: list[tuple[NDArray, NDArray, NDArray]] = []
@@ -85,7 +93,7 @@ def match_masks(
     def match(rows: slice, columns: slice) -> None:
         gts = gt_order[columns]
         crowd = ground_truth.crowd[gts]
-        ious = pairwise_rle_iou(
+        ious = pairwise_iou(
             [detections.rles[i] for i in order[rows]], [ground_truth.rles[i] for i in gts], crowd
         )
         first, second = np.nonzero(ious >= lowest)
@@ -112,7 +120,7 @@ def match_masks(
         best_gt=best_gt,
         area=detections.area[order],
         box=np.asarray(box, dtype=float).reshape(-1, 4)[order],
-        result_index=order,
+        result_index=order if result_index is None else result_index[order],
         gt_image=ground_truth.image[gt_order],
         gt_category=ground_truth.category[gt_order],
         gt_area=ground_truth.area[gt_order],
@@ -122,6 +130,8 @@ def match_masks(
         pair_gt=pair_columns[1].astype(np.int64),
         pair_iou=pair_columns[2],
         protocol=protocol,
+        frequencies=tuple(frequencies),
+        not_exhaustive=unknown[order] if len(unknown) else unknown,
     )
 
 

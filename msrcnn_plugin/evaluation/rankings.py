@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # COCO reads its main figure at 100 detections an image and the others at its third limit.
 MAIN_MAX_DETS = 100
+# LVIS names categories by how many images show them: rare, common, frequent.
+FREQUENCIES = ('r', 'c', 'f')
 FIGURE_SUFFIXES = ('', '_50', '_75', '_s', '_m', '_l')
 
 
@@ -38,6 +40,7 @@ class RankedAP:
     category_ids: tuple[Any, ...]  # (K,)
     sizes: tuple[str, ...]  # (A,)
     max_dets: tuple[int, ...]  # (M,)
+    frequencies: tuple[str, ...] = ()  # (K,) of `FREQUENCIES` in LVIS, elsewhere empty
 
     def ap(
         self,
@@ -45,6 +48,7 @@ class RankedAP:
         iou: float | None = None,
         size: str = 'all',
         category_id: Any = None,
+        frequency: str | None = None,
         max_dets: int | None = None,
     ) -> float:
         """Mean of the precision over what is not fixed; NaN where nothing is defined.
@@ -53,17 +57,20 @@ class RankedAP:
             iou: one of ``iou_thresholds``; None means all of them.
             size: one of ``sizes``.
             category_id: None means the mean over the categories.
+            frequency: one of `FREQUENCIES` means the mean over its categories.
             max_dets: one of ``max_dets``; None means COCO's choice: 100 for the main figure, the
                 third limit for one threshold, size or category.
         """
         if max_dets is None:
             is_main = iou is None and size == 'all' and category_id is None
-            max_dets = MAIN_MAX_DETS if is_main else self.max_dets[:3][-1]
+            max_dets = main_limit(self.max_dets) if is_main else self.max_dets[:3][-1]
         if size not in self.sizes or max_dets not in self.max_dets:
             return float('nan')
         values = self.precision[..., self.sizes.index(size), self.max_dets.index(max_dets)]
         if category_id is not None:
             values = values[:, :, self.category_ids.index(category_id)]
+        if frequency is not None:
+            values = values[:, :, np.array(self.frequencies) == frequency]
         if iou is not None:
             values = values[self.iou_thresholds == iou]
         return _mean_of_defined(values)
@@ -74,13 +81,19 @@ class RankedAP:
         return _mean_of_defined(self.recall[:, :, index[0], index[1]])
 
     def figures(self, category_id: Any = None) -> dict[str, float]:
-        """COCO's six by `FIGURE_SUFFIXES`: AP, at IoU 0.5 and 0.75, of small to large objects."""
+        """COCO's six by `FIGURE_SUFFIXES`: AP, at IoU 0.5 and 0.75, of small to large objects.
+
+        In LVIS also those of rare, common and frequent categories: ``_r``, ``_c``, ``_f``.
+        """
         choices: list[dict[str, Any]] = [{}, {'iou': 0.5}, {'iou': 0.75}]
         choices += [{'size': size} for size in self.sizes[1:]]
-        return {
+        figures = {
             suffix: self.ap(category_id=category_id, **choice)
             for suffix, choice in zip(FIGURE_SUFFIXES, choices)
         }
+        if self.frequencies and category_id is None:
+            figures.update({f'_{name}': self.ap(frequency=name) for name in FREQUENCIES})
+        return figures
 
     def recalls(self) -> dict[str, float]:
         """COCO's other six: AR at each limit, then of each size at the highest: ``AR_s@100``."""
@@ -93,6 +106,11 @@ class RankedAP:
     def ap_by_iou(self) -> NDArray[np.float64]:
         """AP at each IoU threshold, (I,)."""
         return np.array([self.ap(iou=iou) for iou in self.iou_thresholds])
+
+
+def main_limit(max_dets: Sequence[int]) -> int:
+    """Returns the limit on detections that the main AP counts: 100, or the only one there is."""
+    return MAIN_MAX_DETS if len(max_dets) > 1 else max_dets[0]
 
 
 def _mean_of_defined(values: NDArray[np.float64]) -> float:
@@ -134,6 +152,7 @@ class Ranking:
     ) -> None:
         protocol = matches.protocol
         self._protocol, self._category_ids = protocol, matches.category_ids
+        self._frequencies = matches.frequencies
         self._max_dets = sorted(protocol.max_dets if max_dets is None else max_dets)
         self._sizes = protocol.area_names[:areas]
         area_ranges = protocol.area_ranges[:areas]
@@ -149,7 +168,7 @@ class Ranking:
         self._categories = []
         for k in numbers[:-1]:
             members, gts = order[cuts[k] : cuts[k + 1]], gt_order[gt_cuts[k] : gt_cuts[k + 1]]
-            matched, ignored = found.matched[:, :, members], found.ignored[:, :, members]
+            matched, ignored = found.pair[:, :, members] >= 0, found.ignored[:, :, members]
             self._categories.append(
                 _Category(
                     true_positive=matched & ~ignored,
@@ -178,6 +197,7 @@ class Ranking:
             category_ids=self._category_ids,
             sizes=self._sizes,
             max_dets=tuple(self._max_dets),
+            frequencies=self._frequencies,
         )
 
     def _fill(

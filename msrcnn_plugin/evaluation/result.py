@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .matches import Matches
+from .detection_errors import localisation_aware_ece, optimal_lrp
+from .matches import FACTORS, Matches
 from .rankings import RankedAP
 from .reliability import IoUError, expected_calibration_error, iou_error
 
@@ -22,6 +23,7 @@ FIGURE_NAMES = {
     'score': '_cls',
     'mask_iou': '_iou',
     'prob': '_prob',
+    'stability': '_stability',
     'mask_score': '',
     'oracle': '_oracle',
     'unique': '_unique',
@@ -62,12 +64,14 @@ class MaskScoringResult:
     """AP of the same masks under each ranking, and the table of matches that it follows from.
 
     ``rankings`` holds ``score`` (class score), each other score that the model gives, the rankings
-    that `Matches.ranking_scores` derives (``prob`` where there are mean mask probabilities,
-    ``oracle``, ``unique``), in the order of `FIGURE_NAMES`.
+    that `Matches.ranking_scores` derives (``prob`` and ``stability`` where there is what they need,
+    ``oracle``, ``unique``), in the order of `FIGURE_NAMES`. ``boundary`` is the same by boundary
+    IoU, where `evaluate_coco` was asked for it; `save` leaves it out.
     """
 
     matches: Matches
     rankings: Mapping[str, RankedAP]
+    boundary: MaskScoringResult | None = None
 
     @classmethod
     def from_matches(
@@ -75,8 +79,8 @@ class MaskScoringResult:
     ) -> MaskScoringResult:
         """Ranks the matches by all their scores; a ranking that is given is not counted again."""
         known = dict(rankings or {})
-        names = set(matches.scores) - {'mask_mean_prob', 'uncalibrated_mask_iou'}
-        names |= set(CEILINGS) | ({'prob'} if 'mask_mean_prob' in matches.scores else set())
+        names = set(matches.scores) - {*FACTORS.values(), 'uncalibrated_mask_iou'}
+        names |= {*CEILINGS, *(name for name, key in FACTORS.items() if key in matches.scores)}
         listed = [name for name in FIGURE_NAMES if name in names]
         others = [name for name in matches.scores if name in names and name not in FIGURE_NAMES]
         listed[-2:-2] = others
@@ -105,23 +109,61 @@ class MaskScoringResult:
 
         ``segm_mAP`` and ``segm_AR`` are those of `main_ranking`.
         """
-        main = self.rankings[self.main_ranking]
-        figures = {f'segm_mAP{suffix}': value for suffix, value in main.figures().items()}
-        figures.update({f'segm_{name}': value for name, value in main.recalls().items()})
-        for name, ranking in self.rankings.items():
-            if name != 'mask_score':
-                short = FIGURE_NAMES.get(name, f'_{name}')
-                for suffix, value in ranking.figures().items():
-                    figures[f'segm_mAP{short}{suffix}'] = value
+        recalls = self.rankings[self.main_ranking].recalls()
+        figures = {**self._ap_figures('segm'), **{f'segm_{k}': v for k, v in recalls.items()}}
         for name, quality in self.overall().quality.items():
-            if name in ('mask_score', 'mask_mean_prob'):  # rankings, which claim to be no IoU
+            if name in ('mask_score', *FACTORS.values()):  # rankings, which claim to be no IoU
                 continue
             figures[_ECE_NAMES.get(name, f'{name}_ece')] = quality.ece
             if name not in ('score', 'uncalibrated_mask_iou'):
                 figures.update({f'{name}_{key}': getattr(quality.error, key) for key in _ERRORS})
         for name, shares in self.headroom().items():
             figures.update({f'{name}_{ceiling}_share': value for ceiling, value in shares.items()})
+        if self.boundary is not None:
+            figures.update(self.boundary._ap_figures('boundary'))
+            figures['mean_boundary_iou'] = self.boundary.mean_best_iou
         return figures
+
+    def _ap_figures(self, prefix: str) -> dict[str, float]:
+        """AP of the main ranking without a name, then of each ranking but the mask score."""
+        shown = [('', self.rankings[self.main_ranking])]
+        shown += [
+            (FIGURE_NAMES.get(name, f'_{name}'), ranking)
+            for name, ranking in self.rankings.items()
+            if name != 'mask_score'
+        ]
+        return {
+            f'{prefix}_mAP{short}{suffix}': value
+            for short, ranking in shown
+            for suffix, value in ranking.figures().items()
+        }
+
+    @property
+    def mean_best_iou(self) -> float:
+        """Mean true IoU of the best mask of each object that has one; NaN where none has."""
+        return _mean(self.matches.true_iou[self.matches.is_best_of_object])
+
+    @cached_property
+    def detection_errors(self) -> dict[str, dict[str, float]]:
+        """oLRP with its three parts, and LaECE, at IoU 0.5, by ranking; NaN where undefined.
+
+        Empty where the matches begin above IoU 0.5.
+        """
+        if self.matches.protocol.iou_thresholds.min() > 0.5:
+            return {}
+        errors = {}
+        for name in self.rankings:
+            scores = self.matches.ranking_scores(name)
+            lrp = optimal_lrp(self.matches, scores)
+            fits = scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1
+            errors[name] = dict(
+                olrp=lrp.error,
+                olrp_localisation=lrp.localisation,
+                olrp_false_positives=lrp.false_positives,
+                olrp_false_negatives=lrp.false_negatives,
+                laece=localisation_aware_ece(self.matches, scores) if fits else math.nan,
+            )
+        return errors
 
     def headroom(self) -> dict[str, dict[str, float]]:
         """How far each ranking goes from the class score's AP (0) to each ceiling's (1).
@@ -177,6 +219,7 @@ class MaskScoringResult:
             {
                 'figures': self.figures,
                 'headroom': self.headroom(),
+                'detection_errors': self.detection_errors,
                 'scopes': [asdict(scope) for scope in scopes],
                 'iou_thresholds': self.matches.protocol.iou_thresholds.tolist(),
                 'ap_by_iou': {

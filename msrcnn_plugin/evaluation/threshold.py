@@ -10,10 +10,13 @@ for the mean of numbers in [0, 1], here the share of bad masks among those kept 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ..files import read_json
 
 # The bound needs thresholds that are fixed before the data is seen. Testing goes down from
 # each start while the promise holds: a threshold so high that it keeps masks in few images cannot
@@ -74,7 +77,7 @@ def find_threshold(
     scores, true_iou, image = np.asarray(scores), np.asarray(true_iou), np.asarray(image)
     _check(scores, true_iou, image, min_iou=min_iou, good_share=good_share, confidence=confidence)
     good = true_iou >= min_iou
-    means, counts = _bad_shares(scores, good, image)
+    means, counts = bad_shares(scores, good, image)
     # Each start gets an equal share of the chance to be wrong.
     proven = bad_mean_p_values(means, counts, 1 - good_share) <= (1 - confidence) / len(STARTS)
     value = min((low for start in STARTS if (low := _descend(start, proven))), default=np.nan)
@@ -109,10 +112,14 @@ def bad_mean_p_values(means: NDArray, counts: NDArray, limit: float) -> NDArray[
     return np.where((means < limit) & (counts > 0), np.minimum(bounds, 1), 1)
 
 
-def _bad_shares(
+def bad_shares(
     scores: NDArray, good: NDArray[np.bool_], image: NDArray
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Computes for each threshold the mean share of bad masks, and of how many images it is."""
+    """Computes of each of `THRESHOLDS` the mean share of bad masks, and of how many images it is.
+
+    Args:
+        scores, good, image: (N,) of each mask.
+    """
     names, place = np.unique(image, return_inverse=True)
     passed = np.searchsorted(THRESHOLDS, scores, side='right')  # as many thresholds keep the mask
     kept, bad = np.zeros((2, len(THRESHOLDS) + 1, len(names)))
@@ -133,6 +140,22 @@ def _descend(start: float, proven: NDArray[np.bool_]) -> float | None:
     above = int(np.searchsorted(THRESHOLDS, start, side='right'))
     run = int(np.argmin([*proven[:above][::-1], False]))
     return float(THRESHOLDS[above - run]) if run else None
+
+
+def read_threshold(path: str | os.PathLike) -> tuple[str, float]:
+    """Reads the file of `msrcnn threshold`: the key of the score, and its threshold in [0, 1].
+
+    Raises:
+        ValueError: another file; a file that says that no threshold keeps the promise.
+        FileNotFoundError: it is not there.
+    """
+    content = read_json(path)
+    key, value = content.get('score'), content.get('threshold')
+    if not isinstance(key, str) or 'threshold' not in content:
+        raise ValueError(f'{path} holds no threshold: expected what msrcnn threshold --json writes')
+    if value is None:
+        raise ValueError(f'{path} says that no threshold of {key} keeps the promise: give another')
+    return key, float(value)
 
 
 def _check(scores: NDArray, true_iou: NDArray, image: NDArray, **shares: float) -> None:

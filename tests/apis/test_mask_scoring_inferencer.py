@@ -121,6 +121,18 @@ def test_masks_below_a_threshold_are_left_out_of_everything(inferencer, images, 
     assert json.loads((tmp_path / 'preds' / '0.json').read_text()) == after
 
 
+def test_masks_below_a_proven_threshold_are_left_out(inferencer, images, tmp_path):
+    path, file = f'{images}/0.jpg', tmp_path / 'threshold.json'
+    (before,) = inferencer(path)['predictions']
+    limit = float(np.median(before['scores']))
+    file.write_text(json.dumps(dict(score='score', threshold=limit)))
+    (after,) = inferencer(path, threshold=file)['predictions']
+    assert after['scores'] == [score for score in before['scores'] if score >= limit]
+    file.write_text(json.dumps(dict(score='score', threshold=None)))
+    with pytest.raises(ValueError, match='no threshold of score keeps the promise'):
+        inferencer(path, threshold=file)
+
+
 def test_no_detection(inferencer, images, tmp_path):
     options = dict(mask_score_thr=1.0, out_dir=str(tmp_path), no_save_pred=False)
     found = inferencer(f'{images}/0.jpg', return_vis=True, **options)

@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from msrcnn_plugin.commands import report
 from msrcnn_plugin.commands.main import main
 
+from ..evaluation.coco_samples import small_results, small_truth
 from ..tested_models import write_model
 from ..tiny_set import write_tiny_set
 
@@ -98,6 +99,26 @@ def test_coco_files_give_the_figures_of_the_checkpoint(tested, tmp_path):
     assert again['figures']['segm_mAP_unique'] == pytest.approx(own['segm_mAP_unique'])
     assert 'misjudges' in page_of(tmp_path / 'out')
     assert main(['report', f'{tmp_path}/out/pairs.npz']) == 0
+
+
+def test_boundary_ap_on_request(tmp_path, capsys):
+    words = ['report', '--out', str(tmp_path), '--json', f'{tmp_path}/figures.json', '--boundary']
+    for option, content in (('annotations', small_truth()), ('results', small_results())):
+        file = tmp_path / f'{option}.json'
+        file.write_text(json.dumps(content))
+        words += [f'--{option}', str(file)]
+    assert main(words) == 0
+    (model,) = models(tmp_path / 'figures.json').values()
+    # Both objects are found exactly, one of them twice.
+    assert model['figures']['boundary_mAP'] == pytest.approx(1)
+    assert model['figures']['mean_boundary_iou'] == 1
+    assert model['detection_errors']['score']['olrp'] == 0
+    page = page_of(tmp_path)
+    assert 'boundary AP75' in page
+    assert 'boundary AP75' in capsys.readouterr().out
+    assert 'a mean boundary IoU of 1.00' in page
+    assert main(['report', f'{tmp_path}/pairs.npz', '--boundary']) == 2
+    assert '--boundary needs the masks' in capsys.readouterr().err
 
 
 def test_a_score_that_no_result_has(tested, tmp_path, capsys):

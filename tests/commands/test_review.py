@@ -62,9 +62,48 @@ def test_a_folder_becomes_a_coco_file(models_folder, tmp_path, capsys):
     assert ious == sorted(ious)
     assert len(ious) > 8
     written = json.loads(counts.read_text())
-    assert written == dict(images=8, masks=len(ious), below=1.0, unreadable={})
+    assert written == dict(images=8, masks=len(ious), by='mask_iou', below=1.0, unreadable={})
     assert f'{len(ious)} masks with a predicted IoU below 1.0' in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir() if 'partial' in path.name] == []
+
+
+def write_threshold(path, score, threshold):
+    path.write_text(json.dumps(dict(score=score, threshold=threshold)))
+    return path
+
+
+def test_a_proven_threshold_leaves_the_rest_to_a_human(models_folder, images, tmp_path, capsys):
+    everything, queue = tmp_path / 'all.json', tmp_path / 'queue.json'
+    assert review(models_folder, everything, '--below', 1, '--min-score', 0, images=images) == 0
+    found = json.loads(everything.read_text())['annotations']
+    scores = sorted(annotation['mask_score'] for annotation in found)
+    limit = sorted(set(scores))[-2]
+    below = [score for score in scores if score < limit]
+    file = write_threshold(tmp_path / 'threshold.json', 'mask_score', limit)
+    words = ('--threshold', file, '--min-score', 0)
+    assert review(models_folder, queue, *words, images=images) == 0
+    queued = json.loads(queue.read_text())['annotations']
+    assert [annotation['mask_score'] for annotation in queued] == below
+    assert f'{len(below)} masks with a mask score below {limit}' in capsys.readouterr().out
+    write_threshold(file, 'my_score', 0.5)
+    assert review(models_folder, queue, *words, images=images) == 2
+    assert 'is of my_score; expected one of' in capsys.readouterr().err
+
+
+def test_formats_of_other_tools(models_folder, images, tmp_path, capsys):
+    out = tmp_path / 'queue.json'
+    options = ('--below', 1, '--min-score', 0, '--format')
+    assert review(models_folder, out, *options, 'cvat', images=images) == 0
+    annotations = json.loads(out.read_text())['annotations']
+    for each in annotations:
+        assert each['attributes'] == {name: each[name] for name in each['attributes']}
+        assert each['attributes'].keys() == {'score', 'mask_iou', 'mask_score'}
+    assert review(models_folder, out, *options, 'label-studio', images=images) == 0
+    tasks = json.loads(out.read_text())
+    assert [task['data']['image'][-5:] for task in tasks] == ['0.jpg', '1.jpg']
+    regions = [region for task in tasks for region in task['predictions'][0]['result']]
+    assert len(regions) >= len(annotations)
+    assert 'labelling interface: <View>' in capsys.readouterr().out
 
 
 def test_an_unreadable_image_is_named_and_left_out(models_folder, images, tmp_path, capsys):

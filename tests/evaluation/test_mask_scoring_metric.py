@@ -126,13 +126,15 @@ def test_plain_mask_rcnn(run):
     assert 'mask_iou' not in metric.result.matches.scores
 
 
-def test_mean_mask_probability_is_ranked_where_it_is_given(run, example):
+@pytest.mark.parametrize(
+    ('field', 'ranking'), [('mask_mean_probs', 'prob'), ('mask_stabilities', 'stability')]
+)
+def test_scores_without_training_are_ranked_where_they_are_given(run, example, field, ranking):
     data, results, fields = example
-    fields['mask_mean_probs'] = fields['mask_ious'][::-1].copy()
-    figures, _ = run(data, results, fields)
-    scores = fields['scores'].astype(float) * fields['mask_mean_probs']
-    expected = evaluated(data, results, scores).stats[0]
-    assert figures['coco/segm_mAP_prob'] == pytest.approx(expected, abs=1e-9)
+    given = {**fields, field: fields['mask_ious'][::-1].copy()}
+    figures, _ = run(data, results, given)
+    expected = evaluated(data, results, given['scores'].astype(float) * given[field]).stats[0]
+    assert figures[f'coco/segm_mAP_{ranking}'] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_calibration_changes_the_calibration_error_alone(run, example):

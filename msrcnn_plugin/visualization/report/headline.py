@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...evaluation.rankings import MAIN_MAX_DETS
+from ...evaluation.rankings import main_limit
 from ...evaluation.result import CEILINGS
 from ..palette import written
 from .reported_model import ReportedModel
@@ -27,9 +27,10 @@ def scoring_sentence(model: ReportedModel) -> str:
     """What ranking one model's masks by mask score instead of class score does to mask AP."""
     before, after = _ap(model, 'score'), main_ap(model)
     limits = model.result.rankings['score'].max_dets
-    if MAIN_MAX_DETS not in limits:
+    limit = main_limit(limits)
+    if limit not in limits:
         return (
-            f'Mask AP is undefined: COCO counts {MAIN_MAX_DETS} detections an image for it, which '
+            f'Mask AP is undefined: COCO counts {limit} detections an image for it, which '
             f'is not among the proposal_nums {", ".join(map(str, limits))} of this evaluation.'
         )
     if math.isnan(before):

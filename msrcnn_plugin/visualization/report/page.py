@@ -18,7 +18,7 @@ from .headline import headline, scoring_sentence
 from .inline_pictures import colour_variable, inline_jpeg
 from .pictures import sections
 from .reported_model import ReportedModel
-from .tables import Table, ap_table, facts_table, headroom_table, scope_table
+from .tables import Table, ap_table, facts_table, headroom_table, measures_table, scope_table
 
 CASE_INCHES = 2.2
 MOST_BYTES = 5e6  # what mail and code hosts still show
@@ -54,7 +54,7 @@ def render_report(
     names = [model.name for model in models]
     if not names or len(set(names)) < len(names):
         raise ValueError(f'models {names}: give at least one, each under another name')
-    own = [ap_table(models), headroom_table(models), facts_table(models)]
+    own = [table(models) for table in (ap_table, headroom_table, facts_table, measures_table)]
     page = _template().render(
         title=title,
         # No line ends within Mask R-CNN.

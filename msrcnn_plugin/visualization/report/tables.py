@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
 from ...evaluation import ScopeFigures, ScoreQuality
-from ...evaluation.rankings import FIGURE_SUFFIXES
+from ...evaluation.rankings import FIGURE_SUFFIXES, main_limit
 from ..palette import grouped, written
 from .headline import main_ap
 from .reported_model import ReportedModel
@@ -74,13 +74,13 @@ def ap_table(models: Sequence[ReportedModel]) -> Table:
         'AP of the same masks under each ranking',
         tuple(compress(head, kept)),
         tuple(tuple(compress(row, kept)) for row in rows),
-        'In percent; bold is the ranking to use. The main AP counts 100 detections an image, the '
-        f'others {_highest_limit(models)}.',
+        f'In percent; bold is the ranking to use. The main AP counts {_limits(models, main_limit)} '
+        f'detections an image, the others {_limits(models, lambda limits: limits[:3][-1])}.',
     )
 
 
-def _highest_limit(models: Sequence[ReportedModel]) -> str:
-    limits = {ranking.max_dets[:3][-1] for m in models for ranking in m.rankings.values()}
+def _limits(models: Sequence[ReportedModel], of: Callable[[Sequence[int]], int]) -> str:
+    limits = {of(ranking.max_dets) for m in models for ranking in m.rankings.values()}
     return ' or '.join(str(limit) for limit in sorted(limits))
 
 
@@ -118,6 +118,46 @@ def headroom_table(models: Sequence[ReportedModel]) -> Table | None:
         tuple(rows),
         'Over ranking by class score. The oracle knows the true IoU; the best possible ranking '
         'puts the best mask of each object first and all others last.',
+    )
+
+
+def measures_table(models: Sequence[ReportedModel]) -> Table | None:
+    """Boundary AP where it was asked for, oLRP with its parts, and LaECE, by ranking."""
+    bounded = any(model.result.boundary for model in models)
+    rows = []
+    for model in models:
+        for name, errors in model.result.detection_errors.items():
+            if name in model.rankings:
+                row = [Cell(model.name), Cell(model.ranking_name(name))]
+                if bounded:
+                    boundary = model.result.boundary
+                    figures = boundary.rankings[name].figures() if boundary else {}
+                    row += [number(100 * figures.get(s, math.nan), 1) for s in ('', '_50', '_75')]
+                row += [number(100 * value, 1) for value in errors.values()]
+                rows.append(tuple(row if len(models) > 1 else row[1:]))
+    if not rows:
+        return None
+    head = ['model', 'ranked by']
+    head += ['boundary AP', 'boundary AP50', 'boundary AP75'] if bounded else []
+    head += ['oLRP', '1 − IoU', 'false positives', 'missed', 'LaECE']
+    note = (
+        'In percent; of oLRP and LaECE less is better, both at IoU 0.5. The three columns after '
+        'oLRP are its parts, at the best threshold of each class.'
+    )
+    for model in models:
+        if model.result.boundary:
+            mask_iou, boundary_iou = (
+                written(result.mean_best_iou) for result in (model.result, model.result.boundary)
+            )
+            note += (
+                f' {model.name}: the best mask of each object has a mean mask IoU of {mask_iou} '
+                f'and a mean boundary IoU of {boundary_iou}.'
+            )
+    return Table(
+        'At the boundary, and other measures' if bounded else 'Other measures',
+        tuple(head if len(models) > 1 else head[1:]),
+        tuple(rows),
+        note,
     )
 
 
