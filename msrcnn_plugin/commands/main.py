@@ -17,6 +17,7 @@ COMMANDS = {
     'report': 'write a page of what the mask scores of a model are worth',
     'compare': 'put several models side by side',
     'calibrate': 'make the predicted IoU mean what it says',
+    'fit': 'add mask scores to a trained model',
     'convert': "turn the authors' or a Mask R-CNN checkpoint into one of this plugin",
     'review': 'list the masks that a human should look at',
     'benchmark': 'measure speed and memory against the stock heads',
