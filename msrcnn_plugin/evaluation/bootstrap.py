@@ -34,16 +34,17 @@ def bootstrap_gain(
     scores: str | ArrayLike,
     baseline: str | ArrayLike,
     *,
+    max_dets: int = MAIN_MAX_DETS,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> BootstrapGain:
     """Computes the gain in mask AP of ranking by ``scores`` instead of ``baseline``, as fractions.
 
-    AP is COCO's main figure: the mean over the IoU thresholds and categories at 100 detections of a
-    category in an image. A resample draws as many images as there are, with replacement; an image
-    that is drawn twice counts twice, detections and objects. Images without either are not drawn,
-    as they change no AP.
+    AP is COCO's main figure: the mean over the IoU thresholds and categories at ``max_dets``
+    detections of a category in an image. A resample draws as many images as there are, with
+    replacement; an image that is drawn twice counts twice, detections and objects. Images without
+    either are not drawn, as they change no AP.
 
     Args:
         scores, baseline: names of rankings, or (N,) finite in the order of ``matches``.
@@ -61,7 +62,7 @@ def bootstrap_gain(
             'test the model again, files of this version do'
         )
     first, second = (
-        Ranking(matches, matches.checked(values), areas=1, max_dets=[MAIN_MAX_DETS])
+        Ranking(matches, matches.checked(values), areas=1, max_dets=[max_dets])
         for values in (scores, baseline)
     )
     drawn = np.unique(np.concatenate([matches.image, matches.gt_image]))
@@ -69,7 +70,8 @@ def bootstrap_gain(
 
     def gain(times: NDArray | float) -> float:
         weights[drawn] = times
-        return first.ap(weights).ap() - second.ap(weights).ap()
+        ap, baseline_ap = (of.ap(weights).ap(max_dets=max_dets) for of in (first, second))
+        return ap - baseline_ap
 
     rng, count = np.random.default_rng(seed), len(drawn)
     # Multinomial counts are what drawing with replacement amounts to.
