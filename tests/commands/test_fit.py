@@ -136,3 +136,45 @@ def one_line(capsys):
     error = capsys.readouterr().err
     assert error.count('\n') == 1
     return error
+
+
+def test_too_few_images_in_the_time_are_an_error_and_the_cache_is_kept(plain, tmp_path, capsys):
+    out = tmp_path / 'scored.pth'
+    assert fit(plain, out, '--minutes', 0.001) == 2
+    assert '20 are needed' in one_line(capsys)
+    assert list((tmp_path / 'scored_cache').glob('*.pt'))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(out='scored.txt'), '.pth'),
+        (dict(option=('--held-out', 1)), 'held_out'),
+        (dict(option=('--steps', 0)), 'steps'),
+        (dict(config='model.roi_head.mask_head=None'), 'no RoI head with a mask branch'),
+        (dict(config='model.roi_head.type=OwnHead'), 'OwnHead'),
+        (dict(config='model.roi_head.bbox_head.num_classes=4'), 'does not fit the model'),
+        (dict(config='train_dataloader.dataset.ann_file=none.json'), 'none.json'),
+    ],
+)
+def test_bad_input_is_one_line_before_any_work(plain, tmp_path, capsys, change, message):
+    words = change.get('option', ())
+    if 'config' in change:
+        words = ('--cfg-options', change['config'])
+    assert fit(plain, tmp_path / change.get('out', 'scored.pth'), *words) == 2
+    assert message in one_line(capsys)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('copies', 'drop', 'message'), [(1, False, '8 images'), (3, True, 'no ann')]
+)
+def test_too_little_to_learn_from_is_an_error(tmp_path, capsys, copies, drop, message):
+    data = write_set(tmp_path / 'set', copies)
+    if drop:
+        content = json.loads((data / 'annotations.json').read_text())
+        (data / 'annotations.json').write_text(json.dumps({**content, 'annotations': []}))
+    model = write_model('mask_rcnn', data, tmp_path / 'model')
+    capsys.readouterr()
+    assert fit(model, tmp_path / 'out' / 'scored.pth') == 2
+    assert message in one_line(capsys)

@@ -23,7 +23,7 @@ from ...models import calibrated_checkpoint
 from .detections import Detections, detect
 from .judging import Judge
 from .scored_config import scored_config
-from .start import identity, trained_model, training_set
+from .start import LEAST_IMAGES, identity, trained_model, training_set
 from .training import Pace, Targets, predict_logits, train_mask_iou_head, train_mask_rank_head
 
 DETECTING = 0.4  # of the minutes, at most
@@ -41,7 +41,7 @@ class Fit:
     pairs_file: Path  # the matches of the images held out
     result: MaskScoringResult
     gain: BootstrapGain  # mask AP by mask score minus by class score
-    facts: dict[str, int | float]
+    facts: dict[str, int]
 
 
 def fit(
@@ -68,7 +68,7 @@ def fit(
         out: checkpoint to write, ``.pth``; its config is written beside it.
         minutes: for all, divided between the stages.
         steps: of the MaskIoU head, in place of ``minutes``; then the outcome is reproducible.
-        held_out: share of the images that judge and calibrate and teach nothing.
+        held_out: share of the images that judge and calibrate and teach nothing, a half at most.
         cache_gb: of RoI features and masks; images that do not fit are left out by chance.
         cfg_options: changes to the config, as ``--cfg-options`` gives them.
         seed: of initialisation, draws and the choice of images.
@@ -104,9 +104,15 @@ def fit(
         max_bytes=cache_gb * 1e9,
         seconds=math.inf if steps else DETECTING * 60 * minutes,
     )
+    if len(detections.images) < LEAST_IMAGES:
+        raise ValueError(
+            f'only {len(detections.images)} images were detected in, {LEAST_IMAGES} are needed: '
+            'give more --minutes or --cache-gb; the same command goes on from there'
+        )
     judge = Judge(detections, ann_file, dataset.cat_ids)
     targets = judge.targets()
-    judged = np.arange(len(detections.images)) < round(held_out * len(detections.images))
+    count = len(detections.images)
+    judged = np.arange(count) < np.clip(round(held_out * count), 2, count // 2)
     detected = time.monotonic()
 
     roi_head = model.roi_head

@@ -68,7 +68,7 @@ def trained_model(cfg: Config, path: str | os.PathLike) -> tuple[Any, Checkpoint
             f'{path} does not fit the model of the config: {"; ".join(found)}. Give the checkpoint '
             'that was trained with this config'
         )
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict({**model.state_dict(), **weights})
     if torch.cuda.is_available():
         model.cuda()
     else:

@@ -128,10 +128,14 @@ def train_mask_iou_head(
     labels = detections.column('labels')
     scores = detections.column('scores')[chosen]
     chances = scores.clamp(min=LEAST_SCORE) ** SCORE_POWER * targets.counted[chosen]
+    if not chances.count_nonzero():
+        raise ValueError(f'{title}: the model detects nothing in these images')
 
     def loss_of(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed * 10**7 + step)
-        drawn = torch.multinomial(chances, min(BATCH, len(chosen)), generator=generator)
+        drawn = torch.multinomial(
+            chances, min(BATCH, int(chances.count_nonzero())), generator=generator
+        )
         places = chosen[drawn]
         feats, probs = detections.inputs(places, device)
         target = MaskIoUTarget(
