@@ -29,6 +29,7 @@ setup(
     entry_points={'console_scripts': ['msrcnn = msrcnn_plugin.commands.main:main']},
     python_requires='>=3.10',
     install_requires=[
+        'array-api-compat',
         'jinja2',
         'matplotlib>=3.8',  # ContourSet.set_path_effects
         'msgspec',

@@ -5,8 +5,10 @@ from .cascades import MSCascadeRoIHead, MSHTCRoIHead, MSSCNetRoIHead
 from .detected_masks import DetectionSampler
 from .mask_iou_calibration import MaskIoUCalibration, calibrated_checkpoint
 from .mask_iou_head import MSMaskIoUHead
+from .mask_rank_head import MSMaskRankHead
 from .mask_scoring import MaskScoringMixin
 from .point_rend import MSPointRendRoIHead
+from .rank_inputs import RankInputs, rank_inputs
 from .replayed_masks import ReplaySampler
 from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
 
@@ -17,12 +19,15 @@ __all__ = [
     'MSDynamicRoIHead',
     'MSHTCRoIHead',
     'MSMaskIoUHead',
+    'MSMaskRankHead',
     'MSPISARoIHead',
     'MSPointRendRoIHead',
     'MSRoIHead',
     'MSSCNetRoIHead',
     'MaskIoUCalibration',
     'MaskScoringMixin',
+    'RankInputs',
     'ReplaySampler',
     'calibrated_checkpoint',
+    'rank_inputs',
 ]

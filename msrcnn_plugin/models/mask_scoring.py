@@ -2,6 +2,7 @@
 
 Training:   host's mask loss  -> RoI features, mask logits -> MaskIoU head -> loss_mask_iou.
 Prediction: host's prediction -> RoI features, final masks -> MaskIoU head -> s_cls * s_iou.
+            With a ranking head: -> refined IoU, and U in place of the product.
 
 The host's own results are those it would give without the mixin.
 """
@@ -63,6 +64,9 @@ class MaskScoringMixin(Host):
         mask_iou_sampler: what the MaskIoU head learns from. ``dict(type='DetectionSampler')`` is
             what the model detects; None is the mask head's positives, as in the paper.
         mask_iou_calibration: config of a :class:`MaskIoUCalibration`, for a calibrated checkpoint.
+            With a ranking head it maps the refined IoU.
+        mask_rank_head: config of a :class:`MSMaskRankHead`, for a checkpoint of ``msrcnn fit``. It
+            is not trained with the model.
         rescore_boxes: write the mask scores to ``scores`` as well, as mmdet 3.x's MS R-CNN does;
             box AP is then that of the mask scores.
     """
@@ -78,6 +82,7 @@ class MaskScoringMixin(Host):
         mask_iou_head: ConfigType,
         mask_iou_sampler: OptConfigType = None,
         mask_iou_calibration: OptConfigType = None,
+        mask_rank_head: OptConfigType = None,
         rescore_boxes: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -86,6 +91,15 @@ class MaskScoringMixin(Host):
         self.mask_iou_head = self._build_mask_iou_head(mask_iou_head)
         self.mask_iou_sampler = mask_iou_sampler and TASK_UTILS.build(mask_iou_sampler)
         self.mask_iou_calibration = mask_iou_calibration and MODELS.build(mask_iou_calibration)
+        self.mask_rank_head = mask_rank_head and MODELS.build(mask_rank_head)
+        if self.mask_rank_head is not None:
+            # No loss of the model reaches it. DDP would wait for its gradient.
+            self.mask_rank_head.requires_grad_(False)
+            if getattr(self.mask_iou_calibration, 'rerank', False):
+                raise ValueError(
+                    'mask_iou_calibration has rerank=True, but with mask_rank_head the mask scores '
+                    'are no product with the IoU: leave rerank out.'
+                )
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
             train_channels_last(mask_head, stages(self.mask_iou_head)[-1])
@@ -162,9 +176,12 @@ class MaskScoringMixin(Host):
         else:  # No detection in the batch: the host returns before its mask head.
             mask_ious = labels.new_zeros(0, dtype=torch.float32)
         counts = [len(results) for results in results_list]
-        for results, ious in zip(results_list, mask_ious.split(counts)):
+        mask_probs = final_mask_probs or [mask_ious.new_zeros(0, 1, 1)] * len(counts)
+        for results, ious, probs in zip(results_list, mask_ious.split(counts), mask_probs):
             results.mask_ious = ious
             results.mask_scores = results.scores * ious
+            if self.mask_rank_head is not None:
+                self.mask_rank_head.rescore(results, probs)
             if self.mask_iou_calibration is not None:
                 self.mask_iou_calibration.rescore(results)
             if self.rescore_boxes:
