@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...checkpoints import write_checkpoint
 from ...evaluation import BootstrapGain, MaskScoringResult, fit_iou_calibration
@@ -24,12 +25,19 @@ from .detections import Detections, detect
 from .judging import Judge
 from .scored_config import scored_config
 from .start import LEAST_IMAGES, identity, trained_model, training_set
-from .training import Pace, Targets, predict_logits, train_mask_iou_head, train_mask_rank_head
+from .training import (
+    BATCH,
+    Pace,
+    Targets,
+    predict_logits,
+    train_mask_iou_head,
+    train_mask_rank_head,
+)
 
 DETECTING = 0.4  # of the minutes, at most
 # Shares of the time that is left after detection; the rest is for predicting and judging.
 SHARES = dict(half_0=0.2, half_1=0.2, head=0.4, rank=0.12)
-EPOCHS = 12  # of the ranking head, where steps are given
+EPOCHS = 8  # of the MaskIoU head, at most, where minutes are given
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,9 @@ def fit(
     detected = time.monotonic()
 
     roi_head = model.roi_head
-    schedule = _Schedule(folder, steps, begin + 60 * minutes, f'{len(judged)}-{judged.sum()}')
+    length = f'{minutes:g}min' if steps is None else steps
+    key = f'{count}-{judged.sum()}-{length}'
+    schedule = _Schedule(folder, steps, begin + 60 * minutes, key)
     taken = _train_heads(roi_head, detections, targets, judged, schedule, seed)
 
     result, calibration = judge.judge(roi_head, targets, judged)
@@ -166,17 +176,17 @@ class _Schedule:
     folder: Path
     steps: int | None
     end: float  # of ``time.monotonic``
-    key: str  # of the images that are learned from
+    key: str  # what a state depends on, beside the detections
 
-    def of(self, stage: str) -> tuple[Pace, Path]:
-        stages = list(SHARES)
-        file = self.folder / f'{stage}-{self.key}-{self.steps or "timed"}.pth'
+    def of(self, stage: str, detections: int = 0) -> tuple[Pace, Path]:
+        """Returns how long a stage lasts that learns from so many detections, and its file."""
+        file = self.folder / f'{stage}-{self.key}.pth'
         if self.steps is not None:
-            steps = dict(head=self.steps, rank=EPOCHS).get(stage, -(-self.steps // 2))
-            return Pace(steps=steps), file
-        done = sum(SHARES[name] for name in stages[: stages.index(stage)])
-        left = max(0.0, self.end - time.monotonic())
-        return Pace(seconds=left * SHARES[stage] / (1 - done)), file
+            return Pace(self.steps if stage == 'head' else -(-self.steps // 2)), file
+        stages = list(SHARES)
+        share = SHARES[stage] / (1 - sum(SHARES[s] for s in stages[: stages.index(stage)]))
+        left = max(1.0, self.end - time.monotonic())
+        return Pace(-(-EPOCHS * detections // BATCH), share * left), file
 
 
 def _train_heads(
@@ -192,38 +202,32 @@ def _train_heads(
     half_of_image = np.full(len(judged), -1)
     half_of_image[images] = np.arange(len(images)) % 2
     half = torch.from_numpy(half_of_image[detections.image])
-    logits = torch.zeros(len(half))
-    taken = {}
     begun = copy.deepcopy(roi_head.mask_iou_head)
+    taken = {}
+
+    def train(stage: str, title: str, head: Any, chosen: Tensor) -> None:
+        places = chosen.nonzero()[:, 0]
+        pace, file = schedule.of(stage, len(places))
+        taken[f'{stage}_steps'] = train_mask_iou_head(
+            title, head, detections, targets, places, pace, file, seed=seed
+        )
+
+    logits = torch.zeros(len(half))
     for number in (0, 1):
         head = copy.deepcopy(begun)
-        taken[f'half_{number}_steps'] = train_mask_iou_head(
-            f'Training the MaskIoU head of half {number + 1}',
-            head,
-            detections,
-            targets,
-            (half == number).nonzero()[:, 0],
-            *schedule.of(f'half_{number}'),
-            seed=seed,
-        )
+        train(f'half_{number}', f'MaskIoU head of half {number + 1}', head, half == number)
         unseen = (half == 1 - number).nonzero()[:, 0]
         logits[unseen] = predict_logits(head, detections, unseen)
-    taken['head_steps'] = train_mask_iou_head(
-        'Training the MaskIoU head',
-        roi_head.mask_iou_head,
-        detections,
-        targets,
-        (half >= 0).nonzero()[:, 0],
-        *schedule.of('head'),
-        seed=seed,
-    )
+    train('head', 'MaskIoU head', roi_head.mask_iou_head, half >= 0)
+    pace, file = schedule.of('rank')
     taken['rank_steps'] = train_mask_rank_head(
         roi_head.mask_rank_head,
         detections,
         targets,
         logits,
         images.tolist(),
-        *schedule.of('rank'),
+        pace.seconds,
+        file,
         seed=seed,
     )
     return taken

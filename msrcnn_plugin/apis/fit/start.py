@@ -12,6 +12,7 @@ import torch
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import Tensor
@@ -68,6 +69,11 @@ def trained_model(cfg: Config, path: str | os.PathLike) -> tuple[Any, Checkpoint
             f'{path} does not fit the model of the config: {"; ".join(found)}. Give the checkpoint '
             'that was trained with this config'
         )
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # not a paragraph for each parameter
+    model.roi_head.mask_iou_head.init_weights()
+    logger.setLevel(level)
     model.load_state_dict({**model.state_dict(), **weights})
     if torch.cuda.is_available():
         model.cuda()

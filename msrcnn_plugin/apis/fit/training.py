@@ -20,6 +20,7 @@ from .detections import Detections
 
 BATCH = 128  # detections a step of the MaskIoU head
 RANKED_IMAGES = 8  # a step of the ranking head
+RANK_EPOCHS = 12
 SCORE_POWER = (
     0.5  # a detection is drawn with a chance proportional to its class score to this power
 )
@@ -32,14 +33,10 @@ TICKS = 1000
 
 @dataclass(frozen=True)
 class Pace:
-    """How long a training lasts: so many steps, or so many seconds."""
+    """How long a training lasts: so many steps, or so many seconds where those end first."""
 
-    steps: int | None = None
-    seconds: float | None = None
-
-    def progress(self, step: int, elapsed: float) -> float:
-        """Returns the share that is done after so many steps and seconds."""
-        return step / self.steps if self.steps is not None else elapsed / (self.seconds or 1e-9)
+    steps: int
+    seconds: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,8 @@ def train(
             nn.utils.clip_grad_norm_(module.parameters(), 5.0)
             optimizer.step()
             step, now = step + 1, time.monotonic()
-            gone = pace.progress(step, now - begin)
-            progress = gone if pace.steps is not None else first + (1 - first) * gone
+            timed = first + (1 - first) * (now - begin) / pace.seconds
+            progress = max(step / pace.steps, timed if pace.seconds < math.inf else 0.0)
             if now - saved > SAVED_AFTER:
                 save()
                 saved = now
@@ -167,7 +164,7 @@ def train_mask_rank_head(
     targets: Targets,
     logits: Tensor,
     images: Sequence[int],
-    pace: Pace,
+    seconds: float,
     file: Path,
     *,
     seed: int,
@@ -180,11 +177,12 @@ def train_mask_rank_head(
     numbers, valid = _padded([inputs[image] for image in images])
     head.set_statistics(numbers.to(device), valid.to(device))
 
+    epoch = -(-len(images) // RANKED_IMAGES)  # steps
+
     def loss_of(step: int) -> Tensor:
-        steps = -(-len(images) // RANKED_IMAGES)  # of an epoch
-        generator = torch.Generator().manual_seed(seed * 10**7 + step // steps)
+        generator = torch.Generator().manual_seed(seed * 10**7 + step // epoch)
         order = torch.randperm(len(images), generator=generator)
-        batch = [images[i] for i in order[step % steps :: steps].tolist()]
+        batch = [images[i] for i in order[step % epoch :: epoch].tolist()]
         numbers, valid = _padded([inputs[image] for image in batch])
         width = valid.size(1)
         pairs = torch.zeros(len(batch), width, width, detections.images[0]['pairs'].size(-1))
@@ -199,9 +197,8 @@ def train_mask_rank_head(
         losses = head.loss(out, *of_each[:2], of_each[2].bool() & valid.to(device))
         return torch.stack([*losses.values()]).sum()
 
-    if pace.steps is not None:  # given as epochs
-        pace = Pace(steps=pace.steps * -(-len(images) // RANKED_IMAGES))
-    return train('Training the ranking head', head, loss_of, pace, file, lr=3e-3)
+    pace = Pace(RANK_EPOCHS * epoch, seconds)
+    return train('Ranking head', head, loss_of, pace, file, lr=3e-3)
 
 
 def ranked_inputs(detections: Detections, logits: Tensor) -> list[Tensor]:
