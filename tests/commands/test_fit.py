@@ -5,15 +5,18 @@ import shutil
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, load_checkpoint
 
+from msrcnn_plugin.apis import fit as apis
 from msrcnn_plugin.apis.fit import detections, training
 from msrcnn_plugin.commands.main import main
 
+from ..own_project import tiny_cascade_cfg
 from ..tested_models import write_model
-from ..tiny_set import write_tiny_set
+from ..tiny_set import run_config, write_tiny_set
 
 pytest.importorskip('sklearn', reason='scikit-learn, which fits calibrations, is not installed')
 
@@ -35,6 +38,15 @@ def write_set(folder, copies=3):
             content['annotations'].append({**annotation, 'image_id': image_id})
     file.write_text(json.dumps(content))
     return folder
+
+
+def write_cascade(data, folder):
+    """Config and checkpoint of an untrained Cascade Mask R-CNN."""
+    cfg = run_config(data, folder / 'run', model=tiny_cascade_cfg())
+    cfg.dump(folder / 'cascade.py')
+    model = MODELS.build(cfg.model)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'cascade.pth')
+    return folder / 'cascade.py', folder / 'cascade.pth'
 
 
 def fit(model, out, *words):
@@ -178,3 +190,14 @@ def test_too_little_to_learn_from_is_an_error(tmp_path, capsys, copies, drop, me
     capsys.readouterr()
     assert fit(model, tmp_path / 'out' / 'scored.pth') == 2
     assert message in one_line(capsys)
+
+
+@pytest.mark.filterwarnings('ignore:To copy construct from a tensor')  # mmdet's cascade
+def test_a_cascade_is_fitted_from_python(tmp_path):
+    init_default_scope('mmdet')
+    data = write_set(tmp_path / 'set')
+    config, checkpoint = write_cascade(data, tmp_path)
+    fitted = apis.fit(config, checkpoint, tmp_path / 'scored.pth', steps=1, held_out=0.5)
+    assert fitted.facts['held_out_images'] == 12
+    assert {'mask_score', 'mask_iou'} <= set(fitted.result.matches.scores)
+    assert Config.fromfile(fitted.config).model.roi_head.type == 'MSCascadeRoIHead'
