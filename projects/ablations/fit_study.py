@@ -35,12 +35,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('name', help='of the run in the table')
+    parser.add_argument('name', help='of the run')
     parser.add_argument('config')
     parser.add_argument('checkpoint')
+    parser.add_argument('--title', help='of the row in the table (the name)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--steps', type=int)
     parser.add_argument('--minutes', type=float, default=15)
+    parser.add_argument('--held-out', type=float, default=0.15)
+    parser.add_argument('--cache-gb', type=float, default=16)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/fit'))
     parser.add_argument('--results', type=Path, default=REPOSITORY / 'results' / 'fit.json')
     args = parser.parse_args()
@@ -51,6 +54,8 @@ def main() -> int:
         folder / 'scored.pth',
         minutes=args.minutes,
         steps=args.steps,
+        held_out=args.held_out,
+        cache_gb=args.cache_gb,
         seed=args.seed,
     )
     test = evaluate_checkpoint(fitted.config, fitted.checkpoint, folder / 'test')
@@ -58,6 +63,7 @@ def main() -> int:
     record = dict(
         study='fit',
         run=args.name,
+        title=args.title or args.name,
         seed=args.seed,
         config=args.config,
         start=file_digest(args.checkpoint),
