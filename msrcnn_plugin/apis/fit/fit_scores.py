@@ -105,7 +105,7 @@ def fit(
         dataset,
         order,
         folder,
-        {**identity(cfg, trained, ann_file, dataset.pipeline), 'seed': str(seed)},
+        {**identity(cfg, trained, ann_file), 'seed': str(seed)},
         loader=dict(
             batch_size=dataloader.get('batch_size', 1), num_workers=dataloader.get('num_workers', 0)
         ),

@@ -120,10 +120,11 @@ def training_set(cfg: Config) -> tuple[CocoDataset, str]:
     return built, file
 
 
-def identity(cfg: Config, checkpoint: Checkpoint, file: str, pipeline: Any) -> dict[str, str]:
+def identity(cfg: Config, checkpoint: Checkpoint, file: str) -> dict[str, str]:
     """Returns digests of all that detections depend on, by what a message calls them."""
     model = {k: v for k, v in cfg.model.items() if k not in ('train_cfg', 'roi_head')}
     roi_head = {k: v for k, v in cfg.model.roi_head.items() if k not in (*HEADS, 'train_cfg')}
+    pipeline = next(plain_datasets(cfg.test_dataloader.dataset))['pipeline']
     weights = hashlib.sha256()
     for name, value in sorted(checkpoint.weights.items()):
         weights.update(name.encode() + _bytes(value))

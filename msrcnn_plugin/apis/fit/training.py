@@ -21,9 +21,7 @@ from .detections import Detections
 BATCH = 128  # detections a step of the MaskIoU head
 RANKED_IMAGES = 8  # a step of the ranking head
 RANK_EPOCHS = 12
-SCORE_POWER = (
-    0.5  # a detection is drawn with a chance proportional to its class score to this power
-)
+SCORE_POWER = 0.5  # the chance to be drawn is the class score to this power
 LEAST_SCORE = 1e-6
 PREDICTED = 512  # detections a forward
 WARMUP = 0.05  # of the training
