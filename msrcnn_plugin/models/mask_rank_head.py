@@ -197,7 +197,8 @@ class _Layer(nn.Module):
         """Maps (B, N, channels) to the same; ``bias`` (B, heads, N, N) is added to the logits."""
         # (B, N, 3 * channels) -> three of (B, heads, N, channels of a head)
         qkv = self.qkv(self.norm1(x)).unflatten(2, (3, self.num_heads, -1)).transpose(1, 3)
-        heads = F.scaled_dot_product_attention(*qkv.unbind(2), attn_mask=bias)
+        query, key, value = qkv.unbind(2)
+        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         x = x + self.project(heads.transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
 

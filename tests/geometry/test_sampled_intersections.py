@@ -44,7 +44,9 @@ def test_close_where_boxes_are_large(crowd):
 
 
 def test_the_order_does_not_matter():
-    masks, boxes = rectangles(90, 90, (1, 2, 80, 70), (20, 0, 90, 90), (3, 3, 9, 9), (40, 40, 80, 88))
+    masks, boxes = rectangles(
+        90, 90, (1, 2, 80, 70), (20, 0, 90, 90), (3, 3, 9, 9), (40, 40, 80, 88)
+    )
     order = torch.tensor([2, 0, 3, 1])
     shared = sampled_intersections(masks, boxes)
     assert torch.equal(sampled_intersections(masks[order], boxes[order]), shared[order][:, order])

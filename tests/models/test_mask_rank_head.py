@@ -2,14 +2,19 @@
 
 import copy
 import math
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.model import ExponentialMovingAverage
+from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmengine.structures import InstanceData
 
 from msrcnn_plugin.models import MSMaskRankHead, calibrated_checkpoint, rank_inputs
+from msrcnn_plugin.models.mask_forward import observe_final_masks
 from msrcnn_plugin.models.mask_rank_head import RankLogits
 from msrcnn_plugin.models.rank_inputs import NUMBERS, PAIRS
 
@@ -71,24 +76,22 @@ def test_loss_of_nothing_is_zero_with_a_gradient(count):
 def test_learns_to_rank_down_the_worse_of_two():
     """Of two masks alike the better-scored one is the object's; only the pair tells which."""
     head = MSMaskRankHead(channels=16)
-    numbers = torch.zeros(16, 2, len(NUMBERS))
-    pairs = torch.zeros(16, 2, 2, len(PAIRS))
+    numbers, pairs = torch.zeros(2, 2, len(NUMBERS)), torch.zeros(2, 2, 2, len(PAIRS))
     pairs[..., :4] = 1
-    first = torch.arange(16) % 2
-    pairs[torch.arange(16), 1 - first, first, PAIRS.index('better_scored')] = 1
-    # A row has no value of itself in the pairs: the numbers have to tell the two apart.
-    numbers[torch.arange(16), first, NUMBERS.index('same_class_log_rank')] = 1.0
-    unique = torch.nn.functional.one_hot(first, 2) * 0.8
-    valid = torch.ones(16, 2, dtype=torch.bool)
+    images, first = torch.arange(2), torch.arange(2)
+    pairs[images, 1 - first, first, PAIRS.index('better_scored')] = 1
+    numbers[images, first, NUMBERS.index('same_class_log_rank')] = 1
+    unique, iou = torch.eye(2) * 0.8, torch.full((2, 2), 0.8)
+    valid = torch.ones(2, 2, dtype=torch.bool)
     optimizer = torch.optim.Adam(head.parameters(), 0.01)
     for _ in range(60):
-        loss = head.loss(head(numbers, pairs, valid), torch.full_like(unique, 0.8), unique, valid)
+        loss = head.loss(head(numbers, pairs, valid), iou, unique, valid)
         optimizer.zero_grad()
         sum(loss.values()).backward()
         optimizer.step()
     logits = head(numbers, pairs, valid)
     torch.testing.assert_close(logits.unique.sigmoid(), unique, atol=0.05, rtol=0)
-    torch.testing.assert_close(logits.iou.sigmoid(), unique * 0 + 0.8, atol=0.05, rtol=0)
+    torch.testing.assert_close(logits.iou.sigmoid(), iou, atol=0.05, rtol=0)
 
 
 def test_a_pair_changes_the_result():
@@ -208,24 +211,39 @@ def test_soft_masks_are_refused():
 # --- in a model
 
 
-@pytest.fixture
-def model():
-    return build_tiny_model()
+BATCH = batch_of(2, 0)
 
 
 def ranked_model(model, **roi_head):
     """The same model with a ranking head, as fitting leaves it."""
     ranked = build_tiny_model(mask_rank_head=RANK, **roi_head)
-    head = fitted_head()
-    ranked.load_state_dict(
-        {**model.state_dict(), **head.state_dict(prefix='roi_head.mask_rank_head.')}
-    )
-    return ranked
+    weights = fitted_head().state_dict(prefix='roi_head.mask_rank_head.')
+    ranked.load_state_dict({**model.state_dict(), **weights})
+    return ranked.eval()
 
 
-def test_the_host_stays_as_it_is_to_the_bit(model, batch):
-    for plain, ranked in zip(predict(model, batch), predict(ranked_model(model), batch)):
+class Models(NamedTuple):
+    """A model without a ranking head, the same with one, and what both predict in BATCH."""
+
+    plain: Any
+    ranked: Any
+    without: list
+    expected: list
+
+
+@pytest.fixture(scope='module')
+def models():
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    plain = build_tiny_model()
+    ranked = ranked_model(plain)
+    return Models(plain, ranked, predict(plain, BATCH), predict(ranked, BATCH))
+
+
+def test_the_host_stays_as_it_is_to_the_bit(models):
+    for plain, ranked in zip(models.without, models.expected, strict=True):
         assert set(plain.keys()) == set(ranked.keys())
+        assert len(plain) > 1
         for name in HOST_FIELDS:
             assert torch.equal(plain[name], ranked[name]), name
         for name in ('mask_ious', 'mask_scores'):
@@ -234,35 +252,27 @@ def test_the_host_stays_as_it_is_to_the_bit(model, batch):
             assert not torch.equal(plain[name], ranked[name]), name
 
 
-def test_unfitted_it_changes_nothing_but_digits(model, batch):
-    ranked = ranked_model(model)
-    torch.nn.init.zeros_(ranked.roi_head.mask_rank_head.out.weight)
-    for plain, results in zip(predict(model, batch), predict(ranked, batch)):
-        for name in ('mask_ious', 'mask_scores'):
-            torch.testing.assert_close(results[name], plain[name], atol=2e-6, rtol=0)
+def test_what_it_predicts_is_what_its_inputs_say(models):
+    """Each image alone, from what a caller knows of its predictions."""
+    with observe_final_masks(models.ranked.roi_head.mask_head) as mask_probs:
+        predictions = predict(models.ranked, BATCH)
+    for results, probs, plain in zip(predictions, mask_probs, models.without, strict=True):
+        given = rank_inputs(plain, probs)
+        ious, unique = models.ranked.roi_head.mask_rank_head.predict(*given)
+        torch.testing.assert_close(results.mask_ious, ious)
+        torch.testing.assert_close(results.mask_scores, unique)
 
 
-def test_each_image_is_ranked_alone(model):
-    ranked, (images, samples) = ranked_model(model), batch_of(3, 2)
-    together = predict(ranked, (images, samples))
-    for i, results in enumerate(together):
-        (alone,) = predict(ranked, (images[i : i + 1], samples[i : i + 1]))
-        for name in ('mask_ious', 'mask_scores'):
-            torch.testing.assert_close(alone[name], results[name], atol=1e-4, rtol=1e-4)
-
-
-def test_no_detections_have_the_same_fields(model, batch):
-    ranked = ranked_model(model)
-    fields = set(predict(ranked, batch)[0].keys())
-    ranked.roi_head.test_cfg.score_thr = 2.0
-    for results in predict(ranked, batch):
-        assert set(results.keys()) == fields
+def test_no_detections_have_the_same_fields(models):
+    test_cfg = dict(models.ranked.roi_head.test_cfg, score_thr=2.0)
+    with patch.object(models.ranked.roi_head, 'test_cfg', ConfigDict(test_cfg)):
+        predictions = predict(models.ranked, BATCH)
+    for results in predictions:
+        assert set(results.keys()) == set(models.expected[0].keys())
         assert results.mask_ious.shape == results.mask_scores.shape == (0,)
 
 
-@pytest.mark.parametrize(
-    'name', ['cascade_ms_rcnn_r50_fpn', 'ms_rcnn_r50_c4', 'point_rend_ms_rcnn_r50_fpn']
-)
+@pytest.mark.parametrize('name', ['cascade_ms_rcnn_r50_fpn', 'point_rend_ms_rcnn_r50_fpn'])
 def test_other_hosts(name):
     cfg = tiny_host_cfg(name)
     cfg.roi_head.mask_rank_head = RANK
@@ -273,30 +283,30 @@ def test_other_hosts(name):
         assert not torch.allclose(results.mask_scores, results.scores * results.mask_ious)
 
 
-def test_class_agnostic_masks(batch):
+def test_class_agnostic_masks():
     cfg = tiny_host_cfg('ms_rcnn_r50_fpn')
     cfg.roi_head.mask_rank_head = RANK
     cfg.roi_head.mask_head.class_agnostic = True
-    for results in predict(build(cfg), batch):
+    for results in predict(build(cfg), BATCH):
         assert results.mask_scores.shape == (len(results),)
 
 
-def test_rescore_boxes_writes_u(model, batch):
-    plain = predict(ranked_model(model), batch)
-    for results, expected in zip(predict(ranked_model(model, rescore_boxes=True), batch), plain):
-        assert torch.equal(results.mask_scores, results.scores)
-        assert results.mask_scores.shape == expected.mask_scores.shape
+def test_rescore_boxes_writes_u(models):
+    rescoring = copy.deepcopy(models.ranked)
+    rescoring.roi_head.rescore_boxes = True
+    for results, expected in zip(predict(rescoring, BATCH), models.expected, strict=True):
+        assert torch.equal(results.scores, expected.mask_scores)
+        assert torch.equal(results.mask_scores, expected.mask_scores)
 
 
-def test_calibration_maps_the_refined_iou(model, batch):
-    ranked = ranked_model(model)
-    both = build_tiny_model(
-        mask_rank_head=RANK, mask_iou_calibration=dict(type='MaskIoUCalibration')
-    )
-    both.load_state_dict(calibrated_checkpoint(ranked.state_dict(), [0, 1], [0, 0.5]))
-    for results, expected in zip(predict(both, batch), predict(ranked, batch)):
+def test_calibration_maps_the_refined_iou(models):
+    calibration = dict(type='MaskIoUCalibration')
+    both = build_tiny_model(mask_rank_head=RANK, mask_iou_calibration=calibration)
+    weights = calibrated_checkpoint(models.ranked.state_dict(), [0, 1], [0, 0.5])['state_dict']
+    both.load_state_dict(weights)
+    for results, expected in zip(predict(both, BATCH), models.expected, strict=True):
         torch.testing.assert_close(results.mask_ious, expected.mask_ious / 2)
-        torch.testing.assert_close(results.mask_scores, expected.mask_scores)
+        assert torch.equal(results.mask_scores, expected.mask_scores)
 
 
 def test_reranking_by_the_calibrated_product_is_refused():
@@ -305,32 +315,35 @@ def test_reranking_by_the_calibrated_product_is_refused():
         build_tiny_model(mask_rank_head=RANK, mask_iou_calibration=calibration)
 
 
-def test_training_the_model_leaves_it_alone(model, batch):
-    ranked = ranked_model(model)
-    plain, with_head = losses(model, batch), losses(ranked, batch)
-    assert set(plain) == set(with_head)
+def test_training_the_model_leaves_it_alone(models):
+    plain, ranked = (losses(copy.deepcopy(model), BATCH) for model in models[:2])
+    assert set(plain) == set(ranked)
     for name, value in plain.items():
-        assert torch.equal(value, with_head[name]), name
-    assert not any(p.requires_grad for p in ranked.roi_head.mask_rank_head.parameters())
+        assert torch.equal(value, ranked[name]), name
+    assert not any(p.requires_grad for p in models.ranked.roi_head.mask_rank_head.parameters())
 
 
 # --- checkpoints
 
 
-def test_a_checkpoint_keeps_everything(model, batch, tmp_path):
-    ranked = ranked_model(model)
-    head = ranked.roi_head.mask_rank_head
+def test_a_checkpoint_keeps_everything(models, tmp_path):
+    head = copy.deepcopy(models.ranked.roi_head.mask_rank_head)
     head.set_statistics(torch.randn(2, 5, len(NUMBERS)), torch.ones(2, 5, dtype=torch.bool))
-    torch.save(dict(state_dict=ranked.state_dict(), meta={}), tmp_path / 'fitted.pth')
+    weights = {**models.ranked.state_dict(), **head.state_dict(prefix='roi_head.mask_rank_head.')}
+    torch.save(dict(state_dict=weights, meta={}), tmp_path / 'fitted.pth')
     again = build_tiny_model(mask_rank_head=RANK)
     load_checkpoint(again, str(tmp_path / 'fitted.pth'), map_location='cpu', strict=True)
-    for results, expected in zip(predict(again, batch), predict(ranked, batch)):
-        assert torch.equal(results.mask_scores, expected.mask_scores)
+    inputs = random_inputs(5)
+    for values, expected in zip(
+        again.roi_head.mask_rank_head.predict(*inputs), head.predict(*inputs), strict=True
+    ):
+        assert torch.equal(values, expected)
 
 
-def test_a_checkpoint_without_the_head_is_refused(model):
+def test_a_checkpoint_without_the_head_is_refused(models):
+    ranked = copy.deepcopy(models.ranked)
     with pytest.raises(ValueError, match=r'roi_head\.mask_rank_head.*msrcnn fit, or leave'):
-        build_tiny_model(mask_rank_head=RANK).load_state_dict(model.state_dict())
+        ranked.load_state_dict(models.plain.state_dict())
 
 
 def test_weights_that_read_other_numbers_are_refused():
@@ -341,12 +354,11 @@ def test_weights_that_read_other_numbers_are_refused():
         MSMaskRankHead().load_state_dict(weights)
 
 
-def test_copies_and_averages_predict_alike(model, batch):
-    ranked = ranked_model(model).eval()
-    averaged = ExponentialMovingAverage(ranked, update_buffers=True)
-    averaged.update_parameters(ranked)
-    averaged.update_parameters(ranked)
-    expected = predict(ranked, batch)
-    for other in (copy.deepcopy(ranked), averaged.module):
-        for results, wanted in zip(predict(other, batch), expected):
-            torch.testing.assert_close(results.mask_scores, wanted.mask_scores)
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_an_average_of_equal_heads_predicts_alike(update_buffers):
+    head, inputs = fitted_head(), random_inputs(5)
+    averaged = ExponentialMovingAverage(head, update_buffers=update_buffers)
+    for _ in range(2):
+        averaged.update_parameters(head)
+    for values, expected in zip(averaged.module.predict(*inputs), head.predict(*inputs)):
+        torch.testing.assert_close(values, expected)
