@@ -19,6 +19,7 @@ COMMANDS = {
     'calibrate': 'make the predicted IoU mean what it says',
     'threshold': 'find the score from which on masks are good, with a proof',
     'rescore': 'give the masks of any model better scores',
+    'fit': 'add mask scores to a trained model',
     'convert': "turn the authors' or a Mask R-CNN checkpoint into one of this plugin",
     'export': 'write a trained model as an ONNX file',
     'predict': 'run an exported model on a folder of images',

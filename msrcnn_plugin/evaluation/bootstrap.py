@@ -34,19 +34,20 @@ def bootstrap_gain(
     scores: str | ArrayLike,
     baseline: str | ArrayLike,
     *,
+    max_dets: int | None = None,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> BootstrapGain:
     """Computes the gain in mask AP of ranking by ``scores`` instead of ``baseline``, as fractions.
 
-    AP is COCO's main figure: the mean over the IoU thresholds and categories at 100 detections of a
-    category in an image. A resample draws as many images as there are, with replacement; an image
-    that is drawn twice counts twice, detections and objects. Images without either are not drawn,
-    as they change no AP.
+    AP is COCO's main figure: the mean over the IoU thresholds and categories. A resample draws as many images as there are, with
+    replacement; an image that is drawn twice counts twice, detections and objects. Images without
+    either are not drawn, as they change no AP.
 
     Args:
         scores, baseline: names of rankings, or (N,) finite in the order of ``matches``.
+        max_dets: best detections of a category in an image that count (those of the main AP).
         resamples: how often images are drawn; 0 leaves the interval undefined.
         level: of the interval, in (0, 1).
 
@@ -60,7 +61,7 @@ def bootstrap_gain(
             'this file does not say in which image each object is, so images cannot be drawn: '
             'test the model again, files of this version do'
         )
-    limit = main_limit(matches.protocol.max_dets)
+    limit = main_limit(matches.protocol.max_dets) if max_dets is None else max_dets
     first, second = (
         Ranking(matches, matches.checked(values), areas=1, max_dets=[limit])
         for values in (scores, baseline)
@@ -70,7 +71,8 @@ def bootstrap_gain(
 
     def gain(times: NDArray | float) -> float:
         weights[drawn] = times
-        return first.ap(weights).ap() - second.ap(weights).ap()
+        ap, baseline_ap = (of.ap(weights).ap(max_dets=limit) for of in (first, second))
+        return ap - baseline_ap
 
     rng, count = np.random.default_rng(seed), len(drawn)
     # Multinomial counts are what drawing with replacement amounts to.

@@ -147,6 +147,23 @@ TABLES = {
     'nuclei-full': Table('nuclei', (*ALL, interval('gain (95 % interval), each seed', 'gain'))),
     'rescore-watershed': Table('rescore', RESCORED, studies=('watershed',)),
     'rescore-mask-rcnn': Table('rescore', RESCORED, studies=('mask_rcnn',)),
+    'fit': Table(
+        'fit',
+        (
+            MODEL,
+            figure('images', 'fit.detected_images', 1, 0),
+            figure('steps', 'fit.head_steps', 1, 0),
+            figure('mask AP by class score', 'at_300.ap.score', 100, 1),
+            figure('by class score × predicted IoU', 'at_300.ap.product', 100, 1),
+            figure('by mask score', 'at_300.ap.mask_score', 100, 1),
+            figure('by the oracle', 'at_300.ap.oracle', 100, 1),
+            figure('by U', 'at_300.ap.unique', 100, 1),
+            interval('gain (95 % interval), each seed', 'at_300.gain'),
+            interval('gain at 100 detections', 'at_100.gain'),
+            PEARSON,
+            ECE,
+        ),
+    ),
     'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),
 }
 

@@ -66,6 +66,12 @@ def test_one_image_is_sure_of_its_gain():
     assert found.images == 1
 
 
+def test_only_the_best_detections_of_an_image_count():
+    found = bootstrap_gain(two_masks_one_object(), [0.1, 0.9], [0.9, 0.1], max_dets=1, resamples=2)
+    # The poor mask alone finds the object at 3 of 10 thresholds, the perfect one at all.
+    assert (found.gain, found.low) == pytest.approx((0.7, 0.7))
+
+
 def test_images_that_disagree_widen_the_interval():
     pairs = two_masks_one_object(images=(1, 2))
     right, wrong = [0.8, 0.7, 0.6, 0.5], [0.7, 0.8, 0.5, 0.6]

@@ -1,0 +1,194 @@
+"""Detects once in the training images and keeps on disk what the two heads learn from.
+
+A folder holds chunks of a few images. ``NNNN.pt`` has an image's detections and what the ranking
+head sees of them. ``NNNN.npy`` has a row for each detection: RoI feature and mask probabilities,
+half precision, read through a memory map. A chunk counts once its ``.pt`` is there, so an
+interruption loses one chunk at most.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from mmdet.structures.mask import encode_mask_results
+from mmengine.dataset import pseudo_collate
+from mmengine.structures import InstanceData
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from ...files import atomic_write, read_json, write_json
+from ...models.mask_forward import stages
+from ...models.rank_inputs import rank_inputs
+from ...progress import progress_bar
+from ..mean_mask_probs import mean_mask_prob
+
+CHUNK = 16  # images
+LEAST_FREE = 0.1  # of the disk's free space is left
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detections of ``B`` images, ``N`` in all, in the order in which they were detected.
+
+    Attributes:
+        images: of each image ``image_id``, ``scores``, ``labels``, ``bboxes``, ``masks`` (RLE),
+            ``mean_probs``, ``numbers`` and ``pairs`` (as `rank_inputs` gives them).
+        folder: of the chunks.
+        feat_shape: (C, S, S) of a RoI feature.
+    """
+
+    images: list[dict[str, Any]]
+    folder: Path
+    feat_shape: tuple[int, int, int]
+
+    @cached_property
+    def image(self) -> NDArray[np.int64]:
+        """(N,) place of each detection's image."""
+        return np.repeat(np.arange(len(self.images)), [len(i['scores']) for i in self.images])
+
+    def column(self, name: str) -> Tensor:
+        """Joins what the images hold of each detection, (N, ...)."""
+        return torch.cat([image[name] for image in self.images])
+
+    @cached_property
+    def _rows(self) -> tuple[list[NDArray], NDArray]:
+        files = [file.with_suffix('.npy') for file in sorted(self.folder.glob('*.pt'))]
+        rows = [np.load(file, mmap_mode='r') for file in files]
+        return rows, np.cumsum([0, *map(len, rows)])
+
+    def inputs(self, places: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Reads RoI features (n, C, S, S) and mask probabilities (n, M, M) of some detections."""
+        rows, starts = self._rows
+        chunks = np.searchsorted(starts, places, side='right') - 1
+        local = places.numpy() - starts[chunks]
+        found = np.stack([rows[chunk][row] for chunk, row in zip(chunks, local)])
+        values = torch.from_numpy(found).to(device).float()
+        feats = values[:, : np.prod(self.feat_shape)].unflatten(1, self.feat_shape)
+        side = round((values.size(1) - feats[0].numel()) ** 0.5)
+        return feats, values[:, feats[0].numel() :].unflatten(1, (side, side))
+
+
+def detect(
+    model: Any,
+    dataset: Any,
+    order: Sequence[int],
+    folder: Path,
+    identity: dict[str, Any],
+    *,
+    loader: dict[str, Any],
+    max_bytes: float,
+    seconds: float,
+) -> Detections:
+    """Detects in images of a data set as at test, or reads what an earlier call detected.
+
+    Args:
+        model: with a RoI head with mask scoring, in eval mode.
+        order: places of the images, in a random order: what does not fit is a random share.
+        identity: what the cache depends on.
+        loader: further arguments of torch's ``DataLoader``.
+        max_bytes: of RoI features and masks on disk, or what the disk has free.
+        seconds: after which no further image is begun.
+
+    Raises:
+        ValueError: the folder holds detections of another model or data set.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _require_same(folder / 'identity.json', identity)
+    files = sorted(folder.glob('*.pt'))
+    images = list(itertools.chain(*(torch.load(file, weights_only=True) for file in files)))
+    room = min(
+        max_bytes - sum(file.with_suffix('.npy').stat().st_size for file in files),
+        shutil.disk_usage(folder).free * (1 - LEAST_FREE),
+    )
+    rest = order[len(images) :] if room > 0 else []
+    data = DataLoader(Subset(dataset, rest), collate_fn=pseudo_collate, **loader)
+    end, chunk = time.monotonic() + seconds, len(files)
+    found: list[dict[str, Any]] = []
+    rows: list[NDArray] = []
+    with progress_bar('Detecting', len(data)) as counted:
+        for done, batch in enumerate(data, 1):
+            for image, values in counted(_detected)(model, batch):
+                found.append(image)
+                rows += [values] if len(values) else []
+            over = time.monotonic() > end or sum(part.nbytes for part in rows) > room
+            if len(found) >= CHUNK or over or done == len(data):
+                room -= _write(folder / f'{chunk:05}', found, rows)
+                images += found
+                chunk, found, rows = chunk + 1, [], []
+            if over:
+                break
+    head = stages(model.roi_head.mask_iou_head)[-1]
+    return Detections(images, folder, (head.in_channels, *head.roi_feat_size))
+
+
+@torch.no_grad()
+def _detected(model: Any, batch: Any) -> list[tuple[dict[str, Any], NDArray[np.float16]]]:
+    """Detects in a batch: of each image what `Detections.images` holds, and its rows."""
+    seen: list[tuple] = []
+    # What would be scored is kept, unscored.
+    with patch.object(model.roi_head, 'score_masks', lambda *given: seen.append(given)):
+        samples = model.test_step(batch)
+    ((calls, final_mask_probs, results_list),) = seen
+    counts = [len(results) for results in results_list]
+    feats_list = calls[-1].roi_feats.split(counts) if calls else [torch.zeros(0, 1)] * len(counts)
+    probs_list = final_mask_probs if calls else [torch.zeros(0, 1, 1)] * len(counts)
+    return [
+        (
+            _described(sample.img_id, results, probs),
+            torch.cat([feats.flatten(1), probs.flatten(1)], 1).half().cpu().numpy(),
+        )
+        for sample, results, feats, probs in zip(
+            samples, results_list, feats_list, probs_list, strict=True
+        )
+    ]
+
+
+def _described(img_id: Any, results: InstanceData, probs: Tensor) -> dict[str, Any]:
+    results.mask_ious = torch.zeros_like(results.scores)  # not predicted yet
+    inputs = rank_inputs(results, probs)
+    masks = encode_mask_results(results.masks.cpu().numpy())
+    described = dict(
+        image_id=img_id,
+        masks=[dict(size=list(m['size']), counts=m['counts'].decode()) for m in masks],
+        scores=results.scores,
+        labels=results.labels,
+        bboxes=results.bboxes,
+        mean_probs=mean_mask_prob(probs),
+        numbers=inputs.numbers,
+        pairs=inputs.pairs.half(),
+    )
+    return {k: v.cpu() if isinstance(v, Tensor) else v for k, v in described.items()}
+
+
+def _write(stem: Path, images: list[dict[str, Any]], rows: list[NDArray]) -> int:
+    """Writes a chunk, and returns the bytes of its rows."""
+    values = np.concatenate(rows) if rows else np.zeros((0, 1), np.float16)
+    with atomic_write(stem.with_suffix('.npy')) as stream:
+        np.save(stream, values)
+    with atomic_write(stem.with_suffix('.pt')) as stream:
+        torch.save(images, stream)
+    return values.nbytes
+
+
+def _require_same(path: Path, identity: dict[str, Any]) -> None:
+    """Writes what a new cache depends on; refuses one that depends on something else."""
+    if not path.is_file():
+        write_json(path, identity)
+    kept = read_json(path)
+    other = [name for name, value in identity.items() if kept.get(name) != value]
+    if other:
+        raise ValueError(
+            f'{path.parent} holds detections made with other {" and ".join(other)}: delete it, or '
+            'give another OUT'
+        )

@@ -1,0 +1,233 @@
+"""Adds mask scores to a trained model: detects once, trains two heads, calibrates, judges."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_world_size
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...checkpoints import write_checkpoint
+from ...evaluation import BootstrapGain, MaskScoringResult, fit_iou_calibration
+from ...files import atomic_write, require_writable
+from ...models import calibrated_checkpoint
+from .detections import Detections, detect
+from .judging import Judge
+from .scored_config import scored_config
+from .start import LEAST_IMAGES, identity, trained_model, training_set
+from .training import (
+    BATCH,
+    Pace,
+    Targets,
+    predict_logits,
+    train_mask_iou_head,
+    train_mask_rank_head,
+)
+
+DETECTING = 0.4  # of the minutes, at most
+# Shares of the time that is left after detection; the rest is for predicting and judging.
+SHARES = dict(half_0=0.2, half_1=0.2, head=0.4, rank=0.12)
+EPOCHS = 8  # of the MaskIoU head, at most, where minutes are given
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The outcome of a fit; the figures are those of the images held out."""
+
+    checkpoint: Path
+    config: Path  # runs the checkpoint
+    pairs_file: Path  # the matches of the images held out
+    result: MaskScoringResult
+    gain: BootstrapGain  # mask AP by mask score minus by class score
+    facts: dict[str, int]
+
+
+def fit(
+    config: str | os.PathLike,
+    checkpoint: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    minutes: float = 15,
+    steps: int | None = None,
+    held_out: float = 0.15,
+    cache_gb: float = 16,
+    cfg_options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Fit:
+    """Adds mask scores to a trained two-stage model, and judges them on images held out.
+
+    Detects in the training images as at test and keeps RoI features and masks in a folder beside
+    ``out``. Trains the MaskIoU head on them, then the ranking head. The ranking head learns from
+    IoUs that were predicted for images unseen: by two heads, each trained on one half of them.
+
+    Args:
+        config: of the trained model, with or without mask scores.
+        checkpoint: its weights; all but the heads' are copied to the bit.
+        out: checkpoint to write, ``.pth``; its config is written beside it.
+        minutes: for all, divided between the stages.
+        steps: of the MaskIoU head, in place of ``minutes``; then the outcome is reproducible.
+        held_out: share of the images that judge and calibrate and teach nothing, a half at most.
+        cache_gb: of RoI features and masks; images that do not fit are left out by chance.
+        cfg_options: changes to the config, as ``--cfg-options`` gives them.
+        seed: of initialisation, draws and the choice of images.
+
+    Raises:
+        ValueError: before any work: a config without a mask branch, a checkpoint of another model,
+            too few images, no annotations, detections of other weights or data in the folder.
+        OSError: a missing file; a folder that cannot be written to.
+    """
+    begin, out = time.monotonic(), Path(out)
+    _check_numbers(out, minutes, steps, held_out, cache_gb)
+    require_writable(out)
+    fit_iou_calibration([0, 1], [0, 1])  # says now how to get scikit-learn
+    cfg, text = scored_config(config, out.with_suffix('.py'), cfg_options)
+    torch.manual_seed(seed)
+    model, trained = trained_model(cfg, checkpoint)
+    dataset, ann_file = training_set(cfg)
+    with atomic_write(out.with_suffix('.py')) as stream:
+        stream.write(text.encode())
+
+    folder = out.with_name(f'{out.stem}_cache')
+    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    dataloader = cfg.test_dataloader
+    detections = detect(
+        model,
+        dataset,
+        order,
+        folder,
+        {**identity(cfg, trained, ann_file), 'seed': str(seed)},
+        loader=dict(
+            batch_size=dataloader.get('batch_size', 1), num_workers=dataloader.get('num_workers', 0)
+        ),
+        max_bytes=cache_gb * 1e9,
+        seconds=math.inf if steps else DETECTING * 60 * minutes,
+    )
+    if len(detections.images) < LEAST_IMAGES:
+        raise ValueError(
+            f'only {len(detections.images)} images were detected in, {LEAST_IMAGES} are needed: '
+            'give more --minutes or --cache-gb; the same command goes on from there'
+        )
+    judge = Judge(detections, ann_file, dataset.cat_ids)
+    targets = judge.targets()
+    count = len(detections.images)
+    judged = np.arange(count) < np.clip(round(held_out * count), 2, count // 2)
+    detected = time.monotonic()
+
+    roi_head = model.roi_head
+    length = f'{minutes:g}min' if steps is None else steps
+    key = f'{count}-{judged.sum()}-{length}'
+    schedule = _Schedule(folder, steps, begin + 60 * minutes, key)
+    taken = _train_heads(roi_head, detections, targets, judged, schedule, seed)
+
+    result, calibration = judge.judge(roi_head, targets, judged)
+    pairs_file = out.with_suffix('.npz')
+    result.matches.save(pairs_file)
+    heads = {
+        f'roi_head.{name}': value.cpu()
+        for name, value in roi_head.state_dict().items()
+        if name.startswith(('mask_iou_head.', 'mask_rank_head.'))
+    }
+    whole = calibrated_checkpoint(
+        {**trained.weights, **heads}, calibration.knots.tolist(), calibration.values.tolist()
+    )
+    facts = dict(
+        images=len(dataset),
+        detected_images=len(judged),
+        held_out_images=int(judged.sum()),
+        detections=len(detections.image),
+        **taken,
+        detecting_seconds=round(detected - begin),
+        seconds=round(time.monotonic() - begin),
+    )
+    meta = {**trained.meta, 'dataset_meta': dict(dataset.metainfo), 'msrcnn_fit': facts}
+    write_checkpoint(out, whole['state_dict'], meta, trained.metadata)
+    gain = result.matches.bootstrap()
+    return Fit(out, out.with_suffix('.py'), pairs_file, result, gain, facts)
+
+
+def _check_numbers(
+    out: Path, minutes: float, steps: int | None, held_out: float, cache_gb: float
+) -> None:
+    if out.suffix != '.pth':
+        raise ValueError(f'{out}: end the name of the checkpoint to write in .pth')
+    if not (minutes > 0 and cache_gb > 0 and 0 < held_out < 1 and (steps is None or steps > 0)):
+        raise ValueError(
+            f'minutes={minutes}, steps={steps}, cache_gb={cache_gb}: give more than 0; '
+            f'held_out={held_out}: give a share between 0 and 1'
+        )
+    if get_world_size() > 1 or int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        raise ValueError('msrcnn fit runs in one process: start it without a launcher')
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """Divides steps or time between the stages, and names the files of their states."""
+
+    folder: Path
+    steps: int | None
+    end: float  # of ``time.monotonic``
+    key: str  # what a state depends on, beside the detections
+
+    def of(self, stage: str, detections: int = 0) -> tuple[Pace, Path]:
+        """Returns how long a stage lasts that learns from so many detections, and its file."""
+        file = self.folder / f'{stage}-{self.key}.pth'
+        if self.steps is not None:
+            return Pace(self.steps if stage == 'head' else -(-self.steps // 2)), file
+        stages = list(SHARES)
+        share = SHARES[stage] / (1 - sum(SHARES[s] for s in stages[: stages.index(stage)]))
+        left = max(1.0, self.end - time.monotonic())
+        return Pace(-(-EPOCHS * detections // BATCH), share * left), file
+
+
+def _train_heads(
+    roi_head: Any,
+    detections: Detections,
+    targets: Targets,
+    judged: NDArray[np.bool_],
+    schedule: _Schedule,
+    seed: int,
+) -> dict[str, int]:
+    """Trains MaskIoU head and ranking head on the images that are not judged."""
+    images = np.flatnonzero(~judged)
+    half_of_image = np.full(len(judged), -1)
+    half_of_image[images] = np.arange(len(images)) % 2
+    half = torch.from_numpy(half_of_image[detections.image])
+    begun = copy.deepcopy(roi_head.mask_iou_head)
+    taken = {}
+
+    def train(stage: str, title: str, head: Any, chosen: Tensor) -> None:
+        places = chosen.nonzero()[:, 0]
+        pace, file = schedule.of(stage, len(places))
+        taken[f'{stage}_steps'] = train_mask_iou_head(
+            title, head, detections, targets, places, pace, file, seed=seed
+        )
+
+    logits = torch.zeros(len(half))
+    for number in (0, 1):
+        head = copy.deepcopy(begun)
+        train(f'half_{number}', f'MaskIoU head of half {number + 1}', head, half == number)
+        unseen = (half == 1 - number).nonzero()[:, 0]
+        logits[unseen] = predict_logits(head, detections, unseen)
+    train('head', 'MaskIoU head', roi_head.mask_iou_head, half >= 0)
+    pace, file = schedule.of('rank')
+    taken['rank_steps'] = train_mask_rank_head(
+        roi_head.mask_rank_head,
+        detections,
+        targets,
+        logits,
+        images.tolist(),
+        pace.seconds,
+        file,
+        seed=seed,
+    )
+    return taken

@@ -1,0 +1,99 @@
+"""Derives the config of a model with mask scores from the config of the model without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import MODELS
+from mmengine.config import Config, ConfigDict
+
+from ... import models
+from ...models import MaskScoringMixin
+from ..evaluate_checkpoint import read_config, type_name
+
+# Of each RoI head of mmdet: the plugin's RoI head that is built on it.
+HOSTS = {
+    head.__mro__[list(head.__mro__).index(MaskScoringMixin) + 1].__name__: head.__name__
+    for head in map(models.__dict__.get, models.__all__)
+    if isinstance(head, type)
+    and issubclass(head, MaskScoringMixin)
+    and head is not MaskScoringMixin
+} | {'MaskScoringRoIHead': 'MSRoIHead'}
+# What the MaskIoU head learns: the IoU of detections, false ones included, by cross-entropy.
+LEARNED = dict(
+    count_zero_targets=True,
+    loss_iou=dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True, loss_weight=1.0),
+)
+WIDEST = 256  # the paper's convolutions
+
+
+def scored_config(
+    path: str | os.PathLike, out: Path, cfg_options: Mapping[str, Any] | None = None
+) -> tuple[Config, str]:
+    """Adds MaskIoU head, ranking head and calibration to the model of a config.
+
+    Args:
+        path: config of a two-stage model with a mask branch, with or without mask scores.
+        out: where the new config will lie; it inherits from ``path``.
+        cfg_options: changes to the config. With any, the new config is written out whole.
+
+    Returns:
+        The new config, and its text.
+
+    Raises:
+        ValueError: the model is none of the hosts.
+    """
+    cfg = read_config(path)
+    cfg.merge_from_dict(dict(cfg_options or {}))
+    changes = _changes(cfg)
+    merged = Config(Config._merge_a_into_b(ConfigDict(changes), cfg._cfg_dict))
+    merged.default_scope = merged.get('default_scope') or 'mmdet'
+    if cfg_options or 'read_base' in Path(path).read_text():
+        return merged, merged.pretty_text
+    base = os.path.relpath(path, out.parent)
+    head = f'# {out.name} is run by this config; msrcnn fit wrote both.\n_base_ = {[base]!r}\n'
+    return merged, head + Config(changes).pretty_text
+
+
+def _changes(cfg: Config) -> dict[str, Any]:
+    """Returns what differs from the user's config."""
+    roi_head = cfg.get('model', {}).get('roi_head')
+    if not isinstance(roi_head, dict) or not roi_head.get('mask_head'):
+        raise ValueError(
+            'the model of the config has no RoI head with a mask branch: msrcnn fit scores the '
+            'masks of two-stage models, such as Mask R-CNN'
+        )
+    name = type_name(roi_head.get('type'))
+    registered = MODELS.get(name)
+    if not (isinstance(registered, type) and issubclass(registered, MaskScoringMixin)):
+        if name not in HOSTS:
+            raise ValueError(
+                f'no mask scoring is known for the RoI head {name}; there is for '
+                f'{", ".join(HOSTS)}. Write `class MS{name}(MaskScoringMixin, {name})`, as '
+                'docs/hosts.md shows, and name it in the config'
+            )
+        name = HOSTS[name]
+    extractor = roi_head.get('mask_roi_extractor') or roi_head['bbox_roi_extractor']
+    extractor = extractor[-1] if isinstance(extractor, (list, tuple)) else extractor
+    width = min(extractor['out_channels'], WIDEST)
+    heads: dict[str, dict[str, Any]] = dict(
+        mask_iou_head=dict(
+            type='MSMaskIoUHead', conv_out_channels=width, fc_out_channels=4 * width, **LEARNED
+        ),
+        mask_rank_head=dict(type='MSMaskRankHead'),
+        mask_iou_calibration=dict(type='MaskIoUCalibration'),
+    )
+    for key, head in heads.items():
+        if isinstance(roi_head.get(key), dict):
+            head['_delete_'] = True
+    imports = cfg.get('custom_imports') or {}
+    return dict(
+        custom_imports=dict(
+            imports=list(dict.fromkeys([*imports.get('imports', ()), 'msrcnn_plugin'])),
+            allow_failed_imports=imports.get('allow_failed_imports', False),
+        ),
+        model=dict(roi_head=dict(type=name, **heads)),
+    )

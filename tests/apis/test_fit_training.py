@@ -1,0 +1,76 @@
+"""The loop that trains the two heads, and how time is divided between them."""
+
+import math
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from msrcnn_plugin.apis.fit import fit_scores, training
+from msrcnn_plugin.apis.fit.training import Pace, train
+
+
+def line(file, pace, *, stop=math.inf):
+    """Trains a line to be 1 at random places; a step past ``stop`` is interrupted."""
+    torch.manual_seed(0)
+    module = nn.Linear(2, 1)
+
+    def loss_of(step):
+        if step > stop:
+            raise KeyboardInterrupt
+        generator = torch.Generator().manual_seed(step)
+        return (module(torch.rand(8, 2, generator=generator)) - 1).square().mean()
+
+    before = loss_of(0).item()
+    steps = train('a line', module, loss_of, pace, file, lr=0.05)
+    return steps, before, loss_of(0).item(), module.weight
+
+
+def test_steps_end_a_training_and_it_learns(tmp_path):
+    steps, before, after, _ = line(tmp_path / 'state.pth', Pace(50))
+    assert steps == 50
+    assert after < 0.2 * before
+
+
+def test_seconds_end_a_training(tmp_path):
+    begin = time.monotonic()
+    steps, *_ = line(tmp_path / 'state.pth', Pace(10**9, 0.2))
+    assert time.monotonic() - begin >= 0.2
+    assert 1 <= steps < 10**9
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, 'SAVED_AFTER', 0.0)
+    *_, whole = line(tmp_path / 'whole.pth', Pace(20))
+    with pytest.raises(KeyboardInterrupt):
+        line(tmp_path / 'state.pth', Pace(20), stop=12)
+    steps, *_, resumed = line(tmp_path / 'state.pth', Pace(20))
+    assert steps == 20
+    assert torch.equal(resumed, whole)
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    *_, weight = line(tmp_path / 'state.pth', Pace(20))
+    steps, *_, again = line(tmp_path / 'state.pth', Pace(20), stop=0)
+    assert steps == 20
+    assert torch.equal(again, weight)
+
+
+def test_minutes_are_divided_between_the_stages(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(fit_scores.time, 'monotonic', lambda: now)
+    schedule = fit_scores._Schedule(tmp_path, None, 100.0, 'key')
+    for stage, share in fit_scores.SHARES.items():
+        pace, _ = schedule.of(stage, 1280)
+        assert pace.seconds == pytest.approx(100 * share)
+        now += pace.seconds
+    assert now < 100  # something is left to predict and judge
+    assert pace.steps == 10 * fit_scores.EPOCHS
+
+
+def test_steps_are_those_of_the_last_head(tmp_path):
+    schedule = fit_scores._Schedule(tmp_path, 5, 100.0, 'key')
+    paces = {stage: schedule.of(stage)[0] for stage in fit_scores.SHARES}
+    assert paces['head'] == Pace(5, math.inf)
+    assert paces['half_0'] == paces['half_1'] == Pace(3, math.inf)

@@ -1,0 +1,44 @@
+"""The config of a model with mask scores, made of the one without."""
+
+import pytest
+from mmengine.config import Config
+
+from msrcnn_plugin.apis.fit.scored_config import HOSTS, scored_config
+from msrcnn_plugin.models import MaskScoringMixin
+
+from ..conftest import tiny_model_cfg
+from ..own_project import tiny_cascade_cfg
+
+
+def written(folder, model, **changes):
+    """The new config as it is read from its file, and as it was returned."""
+    Config(dict(model=model, default_scope='mmdet', **changes)).dump(folder / 'plain.py')
+    (folder / 'out').mkdir()
+    cfg, text = scored_config(folder / 'plain.py', folder / 'out' / 'scored.py')
+    (folder / 'out' / 'scored.py').write_text(text)
+    return Config.fromfile(folder / 'out' / 'scored.py'), cfg
+
+
+def test_each_host_has_its_scoring_head():
+    assert HOSTS['StandardRoIHead'] == 'MSRoIHead'
+    assert HOSTS['HybridTaskCascadeRoIHead'] == 'MSHTCRoIHead'
+    assert HOSTS['MaskScoringRoIHead'] == 'MSRoIHead'
+    assert MaskScoringMixin.__name__ not in HOSTS
+    assert len(HOSTS) >= 8
+
+
+@pytest.mark.parametrize('model', [tiny_model_cfg('StandardRoIHead'), tiny_cascade_cfg()])
+def test_the_file_gives_the_config(tmp_path, model):
+    read, returned = written(tmp_path, model, custom_imports=dict(imports=['json']))
+    assert read.model.to_dict() == returned.model.to_dict()
+    assert read.custom_imports.imports == ['json', 'msrcnn_plugin']
+    assert read.model.roi_head.mask_iou_head.conv_out_channels == 16  # the RoI feature's
+
+
+def test_a_head_that_is_there_is_replaced(tmp_path):
+    model = tiny_model_cfg('MSRoIHead')
+    model.roi_head.mask_iou_head.num_convs = 1
+    read, _ = written(tmp_path, model)
+    assert read.model.roi_head.type == 'MSRoIHead'
+    assert 'num_convs' not in read.model.roi_head.mask_iou_head
+    assert read.model.roi_head.mask_iou_head.count_zero_targets
