@@ -37,7 +37,9 @@ def test_trains_and_tests_as_written(project, place, monkeypatch):
     monkeypatch.chdir(project)
     code = RECIPES[place]
     (project / f'recipe_{place}.py').write_text(code)
-    runner = run(Config.fromfile(project / f'recipe_{place}.py'), project / f'run_{place}')
+    cfg = Config.fromfile(project / f'recipe_{place}.py')
+    cfg.model.roi_head.mask_iou_head.update(conv_out_channels=16, fc_out_channels=32)
+    runner = run(cfg, project / f'run_{place}')
     runner.train()
     losses = [name for name in runner.message_hub.log_scalars if 'loss_mask_iou' in name]
     assert losses

@@ -74,8 +74,9 @@ def test_models_share_all_weights_that_they_have_in_common(built):
     states = {name: model.state_dict() for name, model in built.items()}
     assert states['ms_rcnn'].keys() == states['plugin'].keys() > states['stock'].keys()
     for name, value in states['plugin'].items():
-        assert torch.allclose(value, states['ms_rcnn'][name], atol=1e-6)
-        assert name not in states['stock'] or torch.allclose(value, states['stock'][name])
+        for other in (states['ms_rcnn'], states['stock']):
+            # The record's training steps moved them, at a rate of 1e-9.
+            assert name not in other or torch.allclose(value, other[name], atol=1e-6)
 
 
 def test_both_targets_agree(built):
