@@ -4,6 +4,9 @@ The file holds standard operators only, and what a runtime has to know: classes,
 calibration. It takes one image at a time. `msrcnn predict` and msrcnn_plugin.deploy run it.
 Supported: Mask R-CNN with MSRoIHead, FPN or C4. Any other host is refused.
 
+--check IMAGES predicts images with the host and with the file, and prints how far they differ and
+how long they take, side by side.
+
 Needs the packages onnx and, for torch's newer exporter, onnxscript: pip install msrcnn_plugin[onnx]
 
 example:
@@ -14,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..files import require_writable, write_json
 from .arguments import add_config_options, add_json, require_files
+from .review import image_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='normalise and pad in the file: it takes resized uint8 images, BGR',
     )
+    parser.add_argument(
+        '--check', type=Path, metavar='IMAGES', help='compare the file with the host on images'
+    )
+    parser.add_argument('--threads', type=int, default=1, help='of --check (%(default)s)')
     add_config_options(parser)
     add_json(parser)
 
@@ -53,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     alone = [args.size is not None, args.with_preprocessing, args.head_only]
     if sum(alone) > 1:
         raise ValueError('--size, --with-preprocessing and --head-only: give one of them at most')
+    if args.check and args.head_only:
+        raise ValueError('--check compares whole models: leave out --head-only')
+    images = image_files(args.check) if args.check else []
     for path in filter(None, [args.out, args.json]):
         require_writable(path)
     from ..export import require_supported
@@ -76,11 +88,27 @@ def run(args: argparse.Namespace) -> int:
             size=metadata['size'],
             preprocessing=args.with_preprocessing,
         )
-    size = args.out.stat().st_size
+    record = dict(metadata, bytes=args.out.stat().st_size)
+    print(f'{args.out}: {record["bytes"] / 2**20:.1f} MiB')
+    if images:
+        from ..export.check import check_file
+
+        record['check'] = check_file(model, args.out, images, args.threads)
+        _show(record['check'])
     if args.json:
-        write_json(args.json, dict(metadata, bytes=size))
-    print(f'{args.out}: {size / 2**20:.1f} MiB')
+        write_json(args.json, record)
     return 0
+
+
+def _show(check: dict[str, Any]) -> None:
+    print(
+        '{images} images, {detections} detections; {other_detections} images with others than '
+        "the host's".format(**check)
+    )
+    for name, difference in check['differences'].items():
+        print(f'largest difference of {name}: {difference:.2g}')
+    for name, seconds in check['seconds'].items():
+        print(f'{name}: {1000 * seconds:.0f} ms an image, {check["ratios"][name]:.2f} of the host')
 
 
 def _size(size: list[int] | None, divisor: int) -> list[int] | None:

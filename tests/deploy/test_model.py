@@ -147,6 +147,18 @@ def test_files_that_are_no_exported_model(folder, tmp_path, capsys):
     assert onnxruntime.__version__ in refused(words, capsys)
 
 
+def test_the_check_compares_with_the_host(folder, models_folder, tmp_path, capsys):
+    words = ['export', models_folder / 'scored.py', models_folder / 'scored.pth']
+    words += [tmp_path / 'raw.onnx', '--with-preprocessing', '--check', folder / 'images']
+    assert main.main([*map(str, words), '--json', str(tmp_path / 'record.json')]) == 0
+    check = json.loads((tmp_path / 'record.json').read_text())['check']
+    assert (check['images'], check['other_detections']) == (3, 0)
+    assert check['detections'] > 0
+    assert max(check['differences'].values()) < 1e-3
+    assert check['ratios']['host'] == 1
+    assert 'onnxruntime: ' in capsys.readouterr().out
+
+
 def test_wrong_input_of_export(models_folder, tmp_path, capsys):
     scored = [models_folder / 'scored.py', models_folder / 'scored.pth']
     out = tmp_path / 'model.onnx'
