@@ -41,9 +41,9 @@ def bootstrap_gain(
 ) -> BootstrapGain:
     """Computes the gain in mask AP of ranking by ``scores`` instead of ``baseline``, as fractions.
 
-    AP is COCO's main figure: the mean over the IoU thresholds and categories. A resample draws as many images as there are, with
-    replacement; an image that is drawn twice counts twice, detections and objects. Images without
-    either are not drawn, as they change no AP.
+    AP is COCO's main figure: the mean over the IoU thresholds and categories. A resample draws as
+    many images as there are, with replacement; an image that is drawn twice counts twice,
+    detections and objects. Images without either are not drawn, as they change no AP.
 
     Args:
         scores, baseline: names of rankings, or (N,) finite in the order of ``matches``.

@@ -32,13 +32,22 @@ def test_help_lists_every_command(capsys):
     assert all(f'    {name}' in text for name in main.COMMANDS)
 
 
-@pytest.mark.parametrize('name', sorted(set(main.COMMANDS) - {'benchmark'}))
+LEAVES = {*main.COMMANDS} - {'benchmark', 'rescore'}
+
+
+@pytest.mark.parametrize('name', sorted(LEAVES | {'rescore'}))
 def test_the_help_of_each_command_has_an_example(name, capsys):
     status, text = stopped([name, '--help'], capsys)
     assert status == 0
     assert 'example' in text
     assert f'\n  msrcnn {name}' in text
-    assert '--json' in text
+
+
+@pytest.mark.parametrize('name', [*sorted(LEAVES), 'rescore fit', 'rescore apply'])
+def test_each_command_writes_json_where_asked(name, capsys):
+    status, text = stopped([*name.split(), '--help'], capsys)
+    assert status == 0
+    assert '--json FILE' in text
 
 
 @pytest.mark.parametrize('words', [['--version'], ['report', '--version']])
