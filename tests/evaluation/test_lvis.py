@@ -139,3 +139,17 @@ def test_a_pairs_file_keeps_the_rules(tmp_path):
     again = MaskScoringResult.from_matches(Matches.load(tmp_path / 'pairs.npz'))
     assert again.figures == pytest.approx(result.figures, nan_ok=True)
     assert again.matches.frequencies == ('r', 'c', 'c', 'f', 'f')
+
+
+def test_a_pairs_file_written_before_has_no_such_rules(tmp_path):
+    truth, results = random_set(0)
+    path = tmp_path / 'pairs.npz'
+    evaluate_coco(truth, results).save(path)
+    with np.load(path) as archive:
+        columns = {name: archive[name] for name in archive.files}
+    del columns['frequencies'], columns['not_exhaustive']
+    np.savez(path, **columns)
+    again = Matches.load(path)
+    assert again.frequencies == ()
+    assert not again.not_exhaustive.any()
+    assert len(again.not_exhaustive) == len(again)
