@@ -72,24 +72,16 @@ class Prediction:
         """
         corners = self.bboxes.astype(float)
         boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1).tolist()
+        scores = dict(score=self.scores, mask_iou=self.mask_ious, mask_score=self.mask_scores)
         return [
             dict(
                 image_id=image_id,
                 category_id=category_ids[label],
                 bbox=box,
-                score=score,
-                mask_iou=mask_iou,
-                mask_score=mask_score,
                 segmentation=rle,
+                **{name: float(values[index]) for name, values in scores.items()},
             )
-            for label, box, score, mask_iou, mask_score, rle in zip(
-                self.labels.tolist(),
-                boxes,
-                self.scores.tolist(),
-                self.mask_ious.tolist(),
-                self.mask_scores.tolist(),
-                self.rles(),
-            )
+            for index, (label, box, rle) in enumerate(zip(self.labels, boxes, self.rles()))
         ]
 
     def _pasted(self) -> Iterator[tuple[slice, slice, NDArray[np.bool_]]]:
