@@ -1,6 +1,7 @@
 """What each of two processes does in the monitor's test; a spawned process imports it by name."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from .conftest import model_of, runner_of
 
 def monitor_one_iteration(rank, folder, pairs):
     """See ``pairs[rank]``, (prediction, target, weight), and write what the monitor logs."""
-    torch.distributed.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=2)
+    store, limit = f'file://{folder}/store', timedelta(minutes=3)
+    torch.distributed.init_process_group('gloo', store, limit, world_size=2, rank=rank)
     loss = MODELS.build(dict(type='MSELoss'))
     runner = runner_of(model_of(loss))
     runner.message_hub = MessageHub('monitor')
