@@ -1,6 +1,8 @@
 """Small models and ground truth that the tests share."""
 
+import copy
 import os
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import config as mmengine_config
-from mmengine.hub import get_config
+from mmengine.config import utils as config_utils
+from mmengine.hub import get_config, hub
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
@@ -21,8 +24,10 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     torch.set_num_threads(1)
 
-# mmengine formats each config that it logs or dumps. That takes longer than a tiny model's test.
+# mmengine formats each config that it logs or dumps, and reads all of mmdet's model index for each
+# config of mmdet. Either takes longer than a tiny model's test.
 mmengine_config.FormatCode = lambda text, **_: (text, True)
+config_utils._get_cfg_metainfo = hub._get_cfg_metainfo = cache(config_utils._get_cfg_metainfo)
 
 # A machine that is slow for a moment is no failure.
 settings.register_profile('patient', settings(), deadline=None)
@@ -49,9 +54,14 @@ def models_folder(tmp_path_factory):
     return lay_out_models(tmp_path_factory.mktemp('models'))
 
 
+@cache
+def mask_rcnn():
+    return get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+
+
 def tiny_model_cfg(roi_head_type='MSRoIHead', num_classes=3, **roi_head):
     """mmdet's Mask R-CNN R50-FPN, narrow, with its roi_head replaced in part by ``roi_head``."""
-    config = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py')
+    config = copy.deepcopy(mask_rcnn())
     cfg = config.model
     cfg.backbone.update(depth=18, base_channels=8, init_cfg=None, norm_eval=False, frozen_stages=-1)
     cfg.neck.update(in_channels=[8, 16, 32, 64], out_channels=16)

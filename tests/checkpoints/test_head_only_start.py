@@ -14,7 +14,6 @@ from ..own_project import lay_out_project, run
 # mmdet copies the merged masks of a cascade that way before it pastes them.
 pytestmark = pytest.mark.filterwarnings('ignore:To copy construct from a tensor')
 
-HOSTS = dict(my_mask_rcnn='MSRoIHead', my_cascade='MSCascadeRoIHead')
 NARROW = dict(type='MSMaskIoUHead', conv_out_channels=16, fc_out_channels=32)
 FIVE_LINES = """
 custom_imports = dict(imports=['msrcnn_plugin'], allow_failed_imports=False)
@@ -33,12 +32,12 @@ def weights(path):
     return read_checkpoint(path).weights
 
 
-@pytest.mark.parametrize('host', HOSTS)
-def test_from_a_trained_host_to_a_model_with_mask_scores(project, host, capsys):
+def test_from_a_trained_host_to_a_model_with_mask_scores(project, capsys):
+    host = 'my_cascade'  # more stages to find the head in than a Mask R-CNN's
     start = project / f'{host}_start.pth'
     config = project / f'{host}_head_only.py'
     base = f"_base_ = '{host}.py'"
-    config.write_text(base + FIVE_LINES.format(head=HOSTS[host], narrow=NARROW, start=start))
+    config.write_text(base + FIVE_LINES.format(head='MSCascadeRoIHead', narrow=NARROW, start=start))
     run(Config.fromfile(project / f'{host}.py'), project / host).train()
 
     trained = project / host / 'epoch_1.pth'

@@ -50,9 +50,10 @@ def tiny_host_cfg(name):
     """The model of ``configs/<name>.py``, narrow, with 3 classes and few RoIs."""
     cfg = copy.deepcopy(_read(name).model)
     if cfg.roi_head.get('shared_head'):
-        # Its depth fixes its width, and with it the backbone's.
-        narrow(cfg, {1024: 256, 2048: 512})
-        cfg.backbone.depth = cfg.roi_head.shared_head.depth = 18
+        # Its stage fixes its width: 64 channels to 128.
+        narrow(cfg, {1024: 64, 2048: 128})
+        cfg.backbone.update(depth=18, base_channels=16)
+        cfg.roi_head.shared_head.update(depth=18, stage=1)
         cfg.rpn_head.feat_channels = cfg.roi_head.mask_head.conv_out_channels = 16
     elif cfg.backbone.get('dcn'):
         narrow(cfg)

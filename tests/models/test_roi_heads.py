@@ -177,7 +177,7 @@ def test_c4_the_shared_head_is_seen_through():
     model = build(tiny_host_cfg('ms_rcnn_r50_c4'))
     head = model.roi_head.mask_iou_head
     assert head.roi_feat_size == (7, 7)
-    assert head.convs[0].in_channels == 512 + 1
+    assert head.convs[0].in_channels == 128 + 1
     assert model.roi_head.shared_head.training
 
 
