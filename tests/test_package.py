@@ -37,7 +37,7 @@ MAY_IMPORT = {
     'connectors': {'evaluation', 'apis'},
     'apis': {*ROOMS, *BASIC},
     'deploy': BASIC,
-    'export': {*ROOMS, *BASIC, 'apis'},
+    'export': {*ROOMS, *BASIC, 'apis', 'deploy'},
     'commands': {
         *ROOMS,
         *BASIC,
