@@ -75,8 +75,11 @@ def test_operators_and_metadata(exported):
     assert [output.name for output in session.get_outputs()] == list(Detections._fields)
 
 
-def few_anchors_without_nms(cfg):
+def small_c4_without_nms(cfg):
     class_agnostic(cfg)
+    cfg.backbone.depth = cfg.roi_head.shared_head.depth = 18  # of half the width
+    cfg.rpn_head.in_channels = cfg.roi_head.bbox_roi_extractor.out_channels = 256
+    cfg.roi_head.bbox_head.in_channels = cfg.roi_head.mask_head.in_channels = 512
     cfg.rpn_head.anchor_generator.update(scales=[4], ratios=[1.0])
     for stage in (cfg.test_cfg.rpn, cfg.test_cfg.rcnn):
         stage.nms.iou_threshold = 1.0  # what ties is kept, whatever its order
@@ -84,7 +87,7 @@ def few_anchors_without_nms(cfg):
 
 
 def test_c4_and_a_blank_image_whose_scores_tie(tmp_path):
-    model = varied_model('ms_rcnn_r50_c4', few_anchors_without_nms, background=0.0)
+    model = varied_model('ms_rcnn_r50_c4', small_c4_without_nms, background=0.0)
     export_detector(model, tmp_path / 'c4.onnx', {}, size=(64, 64))
     session = session_of(tmp_path / 'c4.onnx')
     assert session.get_inputs()[0].shape == [1, 3, 64, 64]
