@@ -121,7 +121,9 @@ class Rescorer(BaseEstimator):
         del found
         scores = dict.fromkeys(self.boosters_, np.zeros(0))
         if len(table):
-            scores = {key: booster.predict(table) for key, booster in self.boosters_.items()}
+            scores = {
+                key: np.asarray(booster.predict(table)) for key, booster in self.boosters_.items()
+            }
         scores['mask_iou'] = self.calibration_(scores['mask_iou'])
         if replace_score:
             scores['score'] = scores['mask_score']

@@ -29,6 +29,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 from msrcnn_plugin.evaluation import Matches, Rescorer  # noqa: E402
+from msrcnn_plugin.evaluation.coco_files import Results  # noqa: E402
+from msrcnn_plugin.evaluation.matching import pairwise_rle_iou  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer import predict_held_out, train_trees  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer_input import on_crowd, read_for_fit  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer_table import detection_table, table_columns  # noqa: E402
@@ -65,21 +67,36 @@ def variants(matches: Matches) -> Iterator[tuple[str, str, NDArray, list[int]]]:
             yield f'images_{count}', f'{count} images', chosen, list(range(len(NAMES)))
 
 
-def read(annotations: str, results: str) -> tuple[Matches, NDArray]:
+def read(annotations: str, results: str) -> tuple[Matches, NDArray, NDArray]:
+    """Returns the matches, the numbers of each detection, and its score after mask NMS."""
     _, found, matches = read_for_fit(annotations, results, ())
-    return matches, detection_table(found)[matches.result_index]
+    order = matches.result_index
+    return matches, detection_table(found)[order], suppressed(found, matches)
+
+
+def suppressed(found: Results, matches: Matches, iou_threshold: float = 0.5) -> NDArray:
+    """Scores (N,) in the order of the matches; 1 less where a better-scored mask is kept instead.
+
+    Greedy NMS of masks of a class, which needs no training: what trees have to beat.
+    """
+    scores = matches.scores['score'].copy()
+    starts = np.flatnonzero(np.diff(matches.group, prepend=-1))
+    for rows in np.split(np.arange(len(matches)), starts[1:]):
+        rles = [
+            found.dataset['annotations'][at]['segmentation'] for at in matches.result_index[rows]
+        ]
+        overlap = pairwise_rle_iou(rles, rles, np.zeros(len(rles), bool)) > iou_threshold
+        kept = np.zeros(len(rows), bool)
+        for row in np.argsort(-scores[rows], kind='stable'):
+            kept[row] = not (overlap[row] & kept).any()
+        scores[rows[~kept]] -= 1
+    return scores
 
 
 def study(
     name: str, fit: Sequence[str], test: Sequence[str] | None, *, resamples: int = 1000
 ) -> list[dict[str, Any]]:
     """Returns the records of one model; the first holds the cross-validation as well."""
-    seconds = -time.process_time()
-    judged = Rescorer(resamples=resamples).fit(*fit).judged_
-    seconds += time.process_time()
-    matches, table = read(*fit)
-    test_matches, test_table = read(*test) if test else (matches, table)
-    target, counted = matches.ranking_scores('unique'), ~on_crowd(matches)
     shared = dict(
         study=name,
         seed=0,
@@ -87,29 +104,37 @@ def study(
         **provenance(command(name, fit=fit, test=test)),
     )
     shared['versions'] = {package: version(package) for package in PACKAGES}
+    seconds = -time.process_time()
+    judged = Rescorer(resamples=resamples).fit(*fit).judged_
+    seconds += time.process_time()
+    matches, table, after_nms = read(*fit)
+    test_matches, test_table = matches, table
+    if test:
+        test_matches, test_table, after_nms = read(*test)
+    target, counted = matches.ranking_scores('unique'), ~on_crowd(matches)
     before, ceiling = (test_matches.rank(score).ap() for score in ('score', 'unique'))
     records = []
+
+    def add(run: str, title: str, scores: NDArray, rows: NDArray | None = None) -> None:
+        figures = dict(ap_before=before, ap=test_matches.rank(scores).ap(), ap_unique=ceiling)
+        if rows is not None:
+            images = len(np.unique(matches.image[rows]))
+            figures.update(images=images, detections=len(rows))
+        gain = asdict(test_matches.bootstrap(scores, 'score', resamples=resamples))
+        records.append(dict(shared, run=run, title=title, figures=figures, gain=gain))
+        print(title, figures, gain, flush=True)
+
     for run, title, rows, columns in variants(matches):
         learn = partial(train_trees, names=[NAMES[at] for at in columns])
         if test:
             seen = rows[counted[rows]]
             trees = learn(table[np.ix_(seen, columns)], target[seen])
-            scores = trees.predict(test_table[:, columns])
+            add(run, title, trees.predict(test_table[:, columns]), rows)
         elif len(rows) == len(table):
             scores = predict_held_out(learn, table[:, columns], target, matches.image, counted)
-        else:
-            continue
-        figures = dict(
-            ap_before=before,
-            ap=test_matches.rank(scores).ap(),
-            ap_unique=ceiling,
-            images=len(np.unique(matches.image[rows])),
-            detections=len(rows),
-        )
-        gain = asdict(test_matches.bootstrap(scores, 'score', resamples=resamples))
-        records.append(dict(shared, run=run, title=title, figures=figures, gain=gain))
-        print(title, figures, gain, flush=True)
+            add(run, title, scores, rows)
     records[0].update(cross_validation=judged, fit_seconds=seconds)
+    add('nms', 'no trees: NMS of the masks at an IoU of 0.5', after_nms)
     return records
 
 

@@ -25,7 +25,7 @@ def files(tmp_path, monkeypatch):
 
 def test_records_of_new_images(files, tmp_path):
     records = study.study('boxes', *files, resamples=50)
-    assert [record['run'] for record in records] == ['all', 'without_0', 'images_25']
+    assert [record['run'] for record in records] == ['all', 'without_0', 'images_25', 'nms']
     for record in records:
         gain = record['figures']['ap'] - record['figures']['ap_before']
         assert record['gain']['gain'] == pytest.approx(gain)
@@ -37,5 +37,5 @@ def test_records_of_new_images(files, tmp_path):
 
 def test_records_of_images_held_out(files):
     records = study.study('boxes', files[0], None, resamples=50)
-    assert [record['run'] for record in records] == ['all', 'without_0']
+    assert [record['run'] for record in records] == ['all', 'without_0', 'nms']
     assert records[0]['gain']['gain'] == pytest.approx(records[0]['cross_validation']['gain'])
