@@ -10,7 +10,7 @@ at how it stands among the others of its image, and predict two numbers:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,6 +41,7 @@ class Rescorer(BaseEstimator):
         trees: boosting rounds of each output.
         leaves: largest number of leaves of a tree.
         learning_rate: weight of each tree.
+        resamples: how often the bootstrap draws images; 1000 of 500,000 detections take long.
         random_state: seed of the trees and of the bootstrap.
 
     Attributes:
@@ -60,12 +61,14 @@ class Rescorer(BaseEstimator):
         trees: int = 200,
         leaves: int = 15,
         learning_rate: float = 0.06,
+        resamples: int = 1000,
         random_state: int = 0,
     ) -> None:
         self.features = features
         self.trees = trees
         self.leaves = leaves
         self.learning_rate = learning_rate
+        self.resamples = resamples
         self.random_state = random_state
 
     def fit(self, annotations: JSONSource, results: JSONSource) -> Rescorer:
@@ -85,11 +88,10 @@ class Rescorer(BaseEstimator):
         table = detection_table(found, self.features)[matches.result_index]
         targets = {'mask_score': matches.ranking_scores('unique'), 'mask_iou': matches.true_iou}
         counted = ~on_crowd(matches)
-        held_out = {key: np.empty(len(matches)) for key in targets}
-        for rest, fold in GroupKFold(FOLDS).split(table, groups=matches.image):
-            rest = rest[counted[rest]]
-            for key, target in targets.items():
-                held_out[key][fold] = self._train(table[rest], target[rest]).predict(table[fold])
+        held_out = {
+            key: predict_held_out(self._train, table, target, matches.image, counted)
+            for key, target in targets.items()
+        }
         self.boosters_ = {
             key: self._train(table[counted], target[counted]) for key, target in targets.items()
         }
@@ -183,7 +185,9 @@ class Rescorer(BaseEstimator):
         )
 
     def _judge(self, matches: Matches, held_out: Mapping[str, NDArray]) -> dict[str, float]:
-        gain = matches.bootstrap(held_out['mask_score'], 'score', seed=self.random_state)
+        gain = matches.bootstrap(
+            held_out['mask_score'], 'score', resamples=self.resamples, seed=self.random_state
+        )
         iou = held_out_calibration(held_out['mask_iou'], matches.true_iou, matches.image)
         error = iou_error(iou, matches.true_iou)
         return dict(
@@ -228,3 +232,24 @@ def train_trees(
     )
     data = Dataset(table, target, categorical_feature=categorical, params={'verbose': -1})
     return train(parameters, data, num_boost_round=trees)
+
+
+def predict_held_out(
+    fit: Callable[[NDArray, NDArray], Booster],
+    table: NDArray,
+    target: NDArray,
+    image: NDArray,
+    counted: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Predicts the target of each detection, (N,), by trees that had not seen its image.
+
+    Args:
+        fit: makes trees of a table and its target.
+        image: (N,) the image of each detection.
+        counted: (N,) which detections are learnt from.
+    """
+    predicted = np.empty(len(table))
+    for rest, fold in GroupKFold(FOLDS).split(table, groups=image):
+        seen = rest[counted[rest]]
+        predicted[fold] = fit(table[seen], target[seen]).predict(table[fold])
+    return predicted

@@ -1,10 +1,12 @@
 """Measures what rescoring gains for one model, and writes results/rescore.json.
 
   study.py NAME --fit GT_TRAIN DT_TRAIN --test GT_VAL DT_VAL [--figure docs/rescore.png]
+  study.py NAME --fit GT_VAL DT_VAL
 
-The trees learn from the results of the first data set and rank the masks of the second, which they
-never see. Records: all numbers; without one group of numbers at a time; fitted on fewer images. All
-records of NAME are replaced.
+The trees learn from the results of the first data set and rank the masks of the second. Without a
+second one, those of each fifth of the images are ranked by trees that learnt from the others.
+Records: all numbers; without one group of numbers at a time; fitted on fewer images. All records of
+NAME are replaced.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 from msrcnn_plugin.evaluation import Matches, Rescorer  # noqa: E402
-from msrcnn_plugin.evaluation.rescorer import train_trees  # noqa: E402
-from msrcnn_plugin.evaluation.rescorer_input import read_for_fit  # noqa: E402
+from msrcnn_plugin.evaluation.coco_files import Results  # noqa: E402
+from msrcnn_plugin.evaluation.matching import pairwise_rle_iou  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer import predict_held_out, train_trees  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer_input import on_crowd, read_for_fit  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer_table import detection_table, table_columns  # noqa: E402
 from projects.ablations.records import (  # noqa: E402
     file_digest,
@@ -48,9 +53,9 @@ GROUPS = {
 }
 
 
-def variants(matches: Matches, table: NDArray) -> Iterator[tuple[str, str, NDArray, list[int]]]:
+def variants(matches: Matches) -> Iterator[tuple[str, str, NDArray, list[int]]]:
     """Yields run and title, and the rows and columns that it learns from."""
-    rows = np.arange(len(table))
+    rows = np.arange(len(matches))
     images = np.random.default_rng(0).permutation(np.unique(matches.image))
     yield 'all', f'all numbers, {len(images)} images', rows, list(range(len(NAMES)))
     for place, (group, left_out) in enumerate(GROUPS.items()):
@@ -62,49 +67,81 @@ def variants(matches: Matches, table: NDArray) -> Iterator[tuple[str, str, NDArr
             yield f'images_{count}', f'{count} images', chosen, list(range(len(NAMES)))
 
 
-def read(annotations: str, results: str) -> tuple[Matches, NDArray]:
+def read(annotations: str, results: str) -> tuple[Matches, NDArray, NDArray]:
+    """Returns the matches, the numbers of each detection, and its score after mask NMS."""
     _, found, matches = read_for_fit(annotations, results, ())
-    return matches, detection_table(found)[matches.result_index]
+    order = matches.result_index
+    return matches, detection_table(found)[order], suppressed(found, matches)
 
 
-def study(name: str, fit: Sequence[str], test: Sequence[str]) -> list[dict[str, Any]]:
+def suppressed(found: Results, matches: Matches, iou_threshold: float = 0.5) -> NDArray:
+    """Scores (N,) in the order of the matches; 1 less where a better-scored mask is kept instead.
+
+    Greedy NMS of masks of a class, which needs no training: what trees have to beat.
+    """
+    scores = matches.scores['score'].copy()
+    starts = np.flatnonzero(np.diff(matches.group, prepend=-1))
+    for rows in np.split(np.arange(len(matches)), starts[1:]):
+        rles = [
+            found.dataset['annotations'][at]['segmentation'] for at in matches.result_index[rows]
+        ]
+        overlap = pairwise_rle_iou(rles, rles, np.zeros(len(rles), bool)) > iou_threshold
+        kept = np.zeros(len(rows), bool)
+        for row in np.argsort(-scores[rows], kind='stable'):
+            kept[row] = not (overlap[row] & kept).any()
+        scores[rows[~kept]] -= 1
+    return scores
+
+
+def study(
+    name: str, fit: Sequence[str], test: Sequence[str] | None, *, resamples: int = 1000
+) -> list[dict[str, Any]]:
     """Returns the records of one model; the first holds the cross-validation as well."""
-    seconds = -time.process_time()
-    judged = Rescorer().fit(*fit).judged_
-    seconds += time.process_time()
-    matches, table = read(*fit)
-    test_matches, test_table = read(*test)
-    target = matches.ranking_scores('unique')
     shared = dict(
         study=name,
         seed=0,
-        data={'fit': [*map(file_digest, fit)], 'test': [*map(file_digest, test)]},
-        **provenance(command(name, fit, test)),
+        data={'fit': [*map(file_digest, fit)], 'test': [*map(file_digest, test or fit)]},
+        **provenance(command(name, fit=fit, test=test)),
     )
     shared['versions'] = {package: version(package) for package in PACKAGES}
+    seconds = -time.process_time()
+    judged = Rescorer(resamples=resamples).fit(*fit).judged_
+    seconds += time.process_time()
+    matches, table, after_nms = read(*fit)
+    test_matches, test_table = matches, table
+    if test:
+        test_matches, test_table, after_nms = read(*test)
+    target, counted = matches.ranking_scores('unique'), ~on_crowd(matches)
     before, ceiling = (test_matches.rank(score).ap() for score in ('score', 'unique'))
     records = []
-    for run, title, rows, columns in variants(matches, table):
-        names = [NAMES[at] for at in columns]
-        trees = train_trees(table[np.ix_(rows, columns)], target[rows], names)
-        scores = trees.predict(test_table[:, columns])
-        figures = dict(
-            ap_before=before,
-            ap=test_matches.rank(scores).ap(),
-            ap_unique=ceiling,
-            images=len(np.unique(matches.image[rows])),
-            detections=len(rows),
-        )
-        gain = asdict(test_matches.bootstrap(scores, 'score'))
+
+    def add(run: str, title: str, scores: NDArray, rows: NDArray | None = None) -> None:
+        figures = dict(ap_before=before, ap=test_matches.rank(scores).ap(), ap_unique=ceiling)
+        if rows is not None:
+            images = len(np.unique(matches.image[rows]))
+            figures.update(images=images, detections=len(rows))
+        gain = asdict(test_matches.bootstrap(scores, 'score', resamples=resamples))
         records.append(dict(shared, run=run, title=title, figures=figures, gain=gain))
         print(title, figures, gain, flush=True)
+
+    for run, title, rows, columns in variants(matches):
+        learn = partial(train_trees, names=[NAMES[at] for at in columns])
+        if test:
+            seen = rows[counted[rows]]
+            trees = learn(table[np.ix_(seen, columns)], target[seen])
+            add(run, title, trees.predict(test_table[:, columns]), rows)
+        elif len(rows) == len(table):
+            scores = predict_held_out(learn, table[:, columns], target, matches.image, counted)
+            add(run, title, scores, rows)
     records[0].update(cross_validation=judged, fit_seconds=seconds)
+    add('nms', 'no trees: NMS of the masks at an IoU of 0.5', after_nms)
     return records
 
 
-def command(name: str, fit: Sequence[str], test: Sequence[str]) -> str:
-    files = [[Path(path).name for path in pair] for pair in (fit, test)]
-    words = ['python', 'projects/rescoring/study.py', name, '--fit', *files[0], '--test', *files[1]]
+def command(name: str, **files: Sequence[str] | None) -> str:
+    words = ['python', 'projects/rescoring/study.py', name]
+    for option, paths in files.items():
+        words += [f'--{option}', *(Path(path).name for path in paths)] if paths else []
     return shlex.join(words)
 
 
@@ -112,7 +149,8 @@ def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
     """Draws the gain against the number of images that the trees were fitted on."""
     from matplotlib.figure import Figure
 
-    studies = list(dict.fromkeys(record['study'] for record in records))
+    grown = [record['study'] for record in records if record['run'].startswith('images')]
+    studies = list(dict.fromkeys(grown))
     figure = Figure(figsize=(4 * len(studies), 3), layout='constrained')
     axes = figure.subplots(1, len(studies), squeeze=False)[0]
     for ax, name in zip(axes, studies):
@@ -142,7 +180,7 @@ def main() -> None:
     )
     parser.add_argument('name')
     for split in ('fit', 'test'):
-        parser.add_argument(f'--{split}', nargs=2, required=True, metavar=('GT', 'DT'))
+        parser.add_argument(f'--{split}', nargs=2, required=split == 'fit', metavar=('GT', 'DT'))
     parser.add_argument('--figure', type=Path)
     args = parser.parse_args()
     others = [record for record in read_records(RECORDS) if record['study'] != args.name]

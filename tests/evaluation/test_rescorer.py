@@ -19,7 +19,7 @@ SQUARE = rectangle(0, 0, 9, 9)
 
 @pytest.fixture(scope='module')
 def fitted():
-    return Rescorer(trees=40).fit(*scattered_set(0))
+    return Rescorer(trees=40, resamples=50).fit(*scattered_set(0))
 
 
 def test_new_images_gain_what_was_promised(fitted):
@@ -41,7 +41,7 @@ def chance_set():
 
 
 def test_the_judgement_is_of_images_held_out():
-    assert Rescorer(trees=40).fit(*chance_set()).judged_['low'] <= 0.02
+    assert Rescorer(trees=40, resamples=50).fit(*chance_set()).judged_['low'] <= 0.02
 
 
 def test_other_keys_stay(fitted):
@@ -86,7 +86,9 @@ def test_a_feature_is_learnt_from_and_asked_for():
     matches = match_files(truth, read_results(results, truth))
     hint = np.empty(len(results))
     hint[matches.result_index] = matches.ranking_scores('unique')
-    rescorer = Rescorer(['hint'], trees=40).fit(data, with_keys(results, hint=hint.tolist()))
+    rescorer = Rescorer(['hint'], trees=40, resamples=50).fit(
+        data, with_keys(results, hint=hint.tolist())
+    )
     assert rescorer.judged_['low'] > 0
     with pytest.raises(ValueError, match='`hint` is given by 0 of'):
         rescorer.apply(results)
@@ -121,7 +123,7 @@ def only(data, results, keep):
 )
 def test_what_nothing_can_be_learnt_from(change, message):
     with pytest.raises(ValueError, match=message):
-        Rescorer().fit(*change(*scattered_set(0)))
+        Rescorer(resamples=50).fit(*change(*scattered_set(0)))
 
 
 @pytest.mark.parametrize(
