@@ -77,9 +77,6 @@ def test_operators_and_metadata(exported):
 
 def small_c4_without_nms(cfg):
     class_agnostic(cfg)
-    cfg.backbone.depth = cfg.roi_head.shared_head.depth = 18  # of half the width
-    cfg.rpn_head.in_channels = cfg.roi_head.bbox_roi_extractor.out_channels = 256
-    cfg.roi_head.bbox_head.in_channels = cfg.roi_head.mask_head.in_channels = 512
     cfg.rpn_head.anchor_generator.update(scales=[4], ratios=[1.0])
     for stage in (cfg.test_cfg.rpn, cfg.test_cfg.rcnn):
         stage.nms.iou_threshold = 1.0  # what ties is kept, whatever its order
