@@ -167,9 +167,10 @@ def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
         ax.fill_between(images, low, high, alpha=0.2, linewidth=0)
         ax.plot(images, gain, marker='o')
         ax.axhline(0, color='black', linewidth=0.8)
-        ax.set(title=name, xscale='log', xticks=images, xlabel='fitted images')
+        ticks = [count for count in images if count in IMAGES]
+        ax.set(title=name, xscale='log', xlabel='fitted images')
         ax.set_xticks([], minor=True)
-        ax.set_xticklabels(map(str, images))
+        ax.set_xticks(ticks, map(str, ticks))
     axes[0].set_ylabel('gain in mask AP')
     figure.savefig(path, dpi=120)
 
