@@ -1,6 +1,6 @@
 """Queues masks for human review: those with a low predicted IoU, lowest first.
 
-With --threshold, those below a threshold of `msrcnn threshold`: what is not queued keeps its
+With --threshold, those below a threshold of `msrcnn threshold`: the masks from it on keep its
 promise.
 
 OUT is a COCO annotation file for annotation tools and pycocotools. Each annotation also has score,
