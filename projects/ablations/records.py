@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -82,7 +83,10 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """What figures are made with: commit ("-dirty" where changed), command, versions, device."""
+    """What figures are made with: commit ("-dirty" where changed), command, versions, device.
+
+    Of an absolute path in the command the name stays: the folder is that of one machine.
+    """
     import torch
 
     git = ['git', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
@@ -91,4 +95,6 @@ def provenance(command: str) -> dict[str, Any]:
     versions = {name: importlib.import_module(name).__version__ for name in HOST}
     cpu = f'{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads'
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
-    return dict(commit=commit.strip(), command=command, versions=versions, device=device)
+    words = [Path(word).name if os.path.isabs(word) else word for word in shlex.split(command)]
+    made = dict(commit=commit.strip(), command=shlex.join(words))
+    return dict(**made, versions=versions, device=device)

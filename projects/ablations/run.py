@@ -138,7 +138,7 @@ def train(run: Run, command: str, start: Path | None = None) -> dict[str, Any]:
     newest = newest_checkpoint(folder)
     if status or newest is None:
         raise RuntimeError(f'{run}: the training ended with status {status}, see {log}')
-    made = dict(commit=provenance(command)['commit'], command=command)
+    made = {key: provenance(command)[key] for key in ('commit', 'command')}
     trained = dict(checkpoint=newest.name, seconds_per_iter=seconds_per_iter(folder), training=made)
     write_json(finished, trained)
     return trained

@@ -32,7 +32,7 @@ from msrcnn_plugin.evaluation import Matches, Rescorer  # noqa: E402
 from msrcnn_plugin.evaluation.coco_files import Results  # noqa: E402
 from msrcnn_plugin.evaluation.matching import pairwise_rle_iou  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer import predict_held_out, train_trees  # noqa: E402
-from msrcnn_plugin.evaluation.rescorer_input import on_crowd, read_for_fit  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer_input import read_for_fit  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer_table import detection_table, table_columns  # noqa: E402
 from projects.ablations.records import (  # noqa: E402
     file_digest,
@@ -94,14 +94,19 @@ def suppressed(found: Results, matches: Matches, iou_threshold: float = 0.5) -> 
 
 
 def study(
-    name: str, fit: Sequence[str], test: Sequence[str] | None, *, resamples: int = 1000
+    name: str,
+    fit: Sequence[str],
+    test: Sequence[str] | None,
+    *,
+    command: str = '',
+    resamples: int = 1000,
 ) -> list[dict[str, Any]]:
     """Returns the records of one model; the first holds the cross-validation as well."""
     shared = dict(
         study=name,
         seed=0,
         data={'fit': [*map(file_digest, fit)], 'test': [*map(file_digest, test or fit)]},
-        **provenance(command(name, fit=fit, test=test)),
+        **provenance(command),
     )
     shared['versions'] = {package: version(package) for package in PACKAGES}
     seconds = -time.process_time()
@@ -111,7 +116,7 @@ def study(
     test_matches, test_table = matches, table
     if test:
         test_matches, test_table, after_nms = read(*test)
-    target, counted = matches.ranking_scores('unique'), ~on_crowd(matches)
+    target, counted = matches.ranking_scores('unique'), ~matches.on_crowd
     before, ceiling = (test_matches.rank(score).ap() for score in ('score', 'unique'))
     records = []
 
@@ -136,13 +141,6 @@ def study(
     records[0].update(cross_validation=judged, fit_seconds=seconds)
     add('nms', 'no trees: NMS of the masks at an IoU of 0.5', after_nms)
     return records
-
-
-def command(name: str, **files: Sequence[str] | None) -> str:
-    words = ['python', 'projects/rescoring/study.py', name]
-    for option, paths in files.items():
-        words += [f'--{option}', *(Path(path).name for path in paths)] if paths else []
-    return shlex.join(words)
 
 
 def draw(records: Sequence[dict[str, Any]], path: Path) -> None:
@@ -185,7 +183,8 @@ def main() -> None:
     parser.add_argument('--figure', type=Path)
     args = parser.parse_args()
     others = [record for record in read_records(RECORDS) if record['study'] != args.name]
-    records = [*others, *study(args.name, args.fit, args.test)]
+    words = ['python', 'projects/rescoring/study.py', *sys.argv[1:]]
+    records = [*others, *study(args.name, args.fit, args.test, command=shlex.join(words))]
     write_records(RECORDS, records)
     if args.figure:
         draw(records, args.figure)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 
 import pytest
@@ -202,3 +203,9 @@ def test_records_take_a_line_each(tmp_path):
     assert len(text.splitlines()) == 4
     assert json.loads(text)['runs'] == found == read_records(tmp_path / 'new' / 'r.json')
     assert read_records(tmp_path / 'none.json') == []
+
+
+def test_a_command_is_recorded_without_the_folders_of_a_machine(tmp_path):
+    words = ['python', 'run.py', str(tmp_path / 'a model.pth'), '--work-dir', 'work_dirs/fit']
+    shown = provenance(shlex.join(words))['command']
+    assert shown == "python run.py 'a model.pth' --work-dir work_dirs/fit"
