@@ -193,16 +193,16 @@ def load_weights(model: nn.Module, checkpoint: str | os.PathLike) -> None:
         load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
         raise ValueError(
-            f'{checkpoint} does not fit the model of the config: {_first_lines(str(error))}. '
+            f'{checkpoint} does not fit the model of the config: {first_lines(str(error))}. '
             'Give the checkpoint that was trained with this config.'
         ) from error
 
 
 def _described(error: Exception) -> str:
-    return _first_lines(f'{type(error).__name__}: {error}')
+    return first_lines(f'{type(error).__name__}: {error}')
 
 
-def _first_lines(text: str) -> str:
+def first_lines(text: str) -> str:
     """Joins the first lines of a message."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     more = f' … ({len(lines) - MAX_LINES} lines more)' if len(lines) > MAX_LINES else ''

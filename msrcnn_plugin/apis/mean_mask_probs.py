@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-import torch
 from mmdet.utils import InstanceList
 from torch import Tensor, nn
 
+from ..geometry.detection_numbers import soft_numbers
 from ..models.mask_forward import observe_final_masks
 
 
@@ -53,9 +53,8 @@ def mean_mask_prob(mask_probs: Tensor, threshold: float = 0.5) -> Tensor:
         mask_probs: (N, M, M) probability.
         threshold: probability above which a cell is foreground.
     """
-    foreground = mask_probs > threshold
-    total = torch.where(foreground, mask_probs, 0.0).sum((1, 2))
-    return total / foreground.sum((1, 2)).clamp(min=1)
+    mean: Tensor = soft_numbers(mask_probs, threshold)[:, 0]
+    return mean
 
 
 def mask_stability(mask_probs: Tensor, low: float = 0.3, high: float = 0.7) -> Tensor:

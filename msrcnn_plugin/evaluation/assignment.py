@@ -36,11 +36,6 @@ class Assignment:
     pair: NDArray[np.int32]
     ignored: NDArray[np.bool_]
 
-    @property
-    def matched(self) -> NDArray[np.bool_]:
-        """(A, I, N): took a ground truth."""
-        return self.pair >= 0
-
 
 def rank_in_group(scores: NDArray, groups: NDArray) -> NDArray[np.int64]:
     """Place of each detection among those of its group, (N,) from 0; equal scores keep their order.

@@ -181,12 +181,12 @@ def _class_aps(masks: _Masks) -> NDArray[np.float64]:
 
 
 def _ap(masks: _Masks, overlap: float) -> float:
-    hit = np.flatnonzero(masks.gt_iou > overlap)
-    best_first = hit[np.argsort(-masks.score[hit], kind='stable')]
+    overlapping = np.flatnonzero(masks.gt_iou > overlap)
+    best_first = overlapping[np.argsort(-masks.score[overlapping], kind='stable')]
     _, first = np.unique(masks.gt[best_first], return_index=True)
     true = best_first[first]
     wrong = (masks.any_iou <= overlap) & (masks.ignored_share <= overlap)
-    wrong[hit] = True
+    wrong[overlapping] = True
     wrong[true] = False
     score = np.concatenate([masks.score[true], masks.score[wrong]])
     if not len(score):

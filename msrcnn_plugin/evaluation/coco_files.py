@@ -19,7 +19,10 @@ from .coco_schema import JSONSource, label, refuse, shown
 _CATEGORY_LISTS = ('neg_category_ids', 'not_exhaustive_category_ids')
 # pycocotools keeps four times this number in 8 bits, and numpy 2 refuses what does not fit.
 _BATCH = 60
-_USUAL_SCORES = ('score', 'mask_score', 'mask_iou', 'mask_mean_prob', 'mask_stability')
+_USUAL_SCORES = (
+    *('score', 'mask_score', 'mask_iou', 'uncalibrated_mask_iou'),
+    *('mask_mean_prob', 'mask_stability'),
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def read_results(
     taken = {'image_id', 'category_id', 'segmentation'} & set(scores)
     if taken:
         raise ValueError(f'{sorted(taken)} are no scores: name numeric keys of the results')
-    keys = dict.fromkeys([*_USUAL_SCORES, 'uncalibrated_mask_iou', *scores])
+    keys = dict.fromkeys([*_USUAL_SCORES, *scores])
     further = {key: coco_schema.Score for key in keys if key != 'score'}
     kind = types.new_class(
         'ScoredResult',

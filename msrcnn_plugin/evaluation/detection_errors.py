@@ -124,9 +124,9 @@ def _outcomes(
     limit = main_limit(matches.protocol.max_dets)
     found = assign(matches, ranks, np.array([iou_threshold]), everything, limit)
     pair, ignored = found.pair[0, 0], found.ignored[0, 0]
-    hit = (pair >= 0) & ~ignored
+    is_true = (pair >= 0) & ~ignored
     iou = np.zeros(len(matches))
-    iou[hit] = matches.pair_iou[pair[hit]]
+    iou[is_true] = matches.pair_iou[pair[is_true]]
     return values, iou, ~ignored & (ranks < limit)
 
 

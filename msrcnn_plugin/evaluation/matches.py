@@ -141,6 +141,15 @@ class Matches:
         best[order[first]] = True
         return best
 
+    @property
+    def on_crowd(self) -> NDArray[np.bool_]:
+        """(N,) True where a crowd, and no object, is matched; COCO's evaluation ignores these."""
+        crowd, other = np.zeros((2, len(self)), dtype=bool)
+        is_crowd = self.gt_crowd[self.pair_gt]
+        crowd[self.pair_detection[is_crowd]] = True
+        other[self.pair_detection[~is_crowd]] = True
+        return crowd & ~other
+
     def ranking_scores(self, name: str) -> NDArray[np.float64]:
         """What a ranking sorts the detections by, (N,).
 

@@ -26,7 +26,7 @@ from .calibration_fit import IoUCalibration, fit_iou_calibration, held_out_calib
 from .coco_schema import JSONSource
 from .matches import Matches
 from .reliability import expected_calibration_error, iou_error
-from .rescorer_input import on_crowd, read_for_apply, read_for_fit
+from .rescorer_input import read_for_apply, read_for_fit
 from .rescorer_table import detection_table, table_columns
 
 FORMAT = 'msrcnn rescorer 1'
@@ -87,7 +87,7 @@ class Rescorer(BaseEstimator):
         truth, found, matches = read_for_fit(annotations, results, self.features)
         table = detection_table(found, self.features)[matches.result_index]
         targets = {'mask_score': matches.ranking_scores('unique'), 'mask_iou': matches.true_iou}
-        counted = ~on_crowd(matches)
+        counted = ~matches.on_crowd
         held_out = {
             key: predict_held_out(self._train, table, target, matches.image, counted)
             for key, target in targets.items()

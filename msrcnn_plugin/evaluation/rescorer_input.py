@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .coco import match_files
 from .coco_files import GroundTruth, Results, read_ground_truth, read_results
@@ -80,15 +79,6 @@ def read_for_apply(
     ]
     truth = read_ground_truth({'images': images, 'annotations': [], 'categories': list(categories)})
     return entries, _read_results(results, truth, features)
-
-
-def on_crowd(matches: Matches) -> NDArray[np.bool_]:
-    """(N,) True where a crowd, and no object, is matched; COCO's evaluation ignores these."""
-    crowd, other = np.zeros((2, len(matches)), dtype=bool)
-    is_crowd = matches.gt_crowd[matches.pair_gt]
-    crowd[matches.pair_detection[is_crowd]] = True
-    other[matches.pair_detection[~is_crowd]] = True
-    return crowd & ~other
 
 
 def _read_results(results: JSONSource, truth: GroundTruth, features: Sequence[str]) -> Results:

@@ -9,6 +9,7 @@ from pycocotools import mask as rle_tools
 
 from msrcnn_plugin.apis.fit.detections import Detections
 from msrcnn_plugin.apis.fit.judging import Judge
+from msrcnn_plugin.models.rank_inputs import NUMBERS
 
 SIDE = 20
 
@@ -28,7 +29,7 @@ def image(image_id, masks, labels):
         masks=masks,
         scores=torch.linspace(0.9, 0.5, count),
         labels=torch.tensor(labels, dtype=torch.long),
-        mean_probs=torch.full((count,), 0.8),
+        numbers=torch.full((count, len(NUMBERS)), 0.8),
     )
 
 

@@ -27,7 +27,7 @@ def matches_of(ious, *, crowd=None, areas=None):
 def assigned(matches, area_ranges=ALL, max_det=100, threshold=0.5):
     ranks = rank_in_group(matches.scores['score'], matches.group)
     result = assign(matches, ranks, np.array([threshold]), area_ranges, max_det)
-    return result.matched[:, 0].tolist(), result.ignored[:, 0].tolist()
+    return (result.pair[:, 0] >= 0).tolist(), result.ignored[:, 0].tolist()
 
 
 def test_a_truth_is_taken_once_by_the_higher_score():

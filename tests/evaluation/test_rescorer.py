@@ -9,7 +9,6 @@ from sklearn.base import clone
 from msrcnn_plugin.evaluation import Rescorer, evaluate_coco
 from msrcnn_plugin.evaluation.coco import match_files
 from msrcnn_plugin.evaluation.coco_files import read_ground_truth, read_results
-from msrcnn_plugin.evaluation.rescorer_input import on_crowd
 
 from .coco_sets import data_set, rectangle
 from .rescoring_sets import scattered_set, with_keys
@@ -103,7 +102,7 @@ def test_detections_on_a_crowd_alone_are_ignored():
     ]
     truth = read_ground_truth(data)
     matches = match_files(truth, read_results(results, truth))
-    assert on_crowd(matches).tolist() == [True, False, False]
+    assert matches.on_crowd.tolist() == [True, False, False]
 
 
 def only(data, results, keep):

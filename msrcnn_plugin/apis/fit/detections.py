@@ -31,7 +31,6 @@ from ...files import atomic_write, read_json, write_json
 from ...models.mask_forward import stages
 from ...models.rank_inputs import rank_inputs
 from ...progress import progress_bar
-from ..mean_mask_probs import mean_mask_prob
 
 CHUNK = 16  # images
 LEAST_FREE = 0.1  # of the disk's free space is left
@@ -43,7 +42,7 @@ class Detections:
 
     Attributes:
         images: of each image ``image_id``, ``scores``, ``labels``, ``bboxes``, ``masks`` (RLE),
-            ``mean_probs``, ``numbers`` and ``pairs`` (as `rank_inputs` gives them).
+            ``numbers`` and ``pairs`` (as `rank_inputs` gives them).
         folder: of the chunks.
         feat_shape: (C, S, S) of a RoI feature.
     """
@@ -164,7 +163,6 @@ def _described(img_id: Any, results: InstanceData, probs: Tensor) -> dict[str, A
         scores=results.scores,
         labels=results.labels,
         bboxes=results.bboxes,
-        mean_probs=mean_mask_prob(probs),
         numbers=inputs.numbers,
         pairs=inputs.pairs.half(),
     )

@@ -18,10 +18,12 @@ from ...evaluation import (
     fit_iou_calibration,
     held_out_calibration,
 )
+from ...models.rank_inputs import NUMBERS
 from .detections import Detections
 from .training import Targets, predict_logits, ranked_inputs
 
 MAX_DETS = (100, 300, 1000)  # as `MaskScoringMetric`
+MEAN_PROB = NUMBERS.index('mean_mask_prob')
 NO_MAP = IoUCalibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
 
 
@@ -52,7 +54,7 @@ class Judge:
         detections = self._detections
         columns = {
             'score': detections.column('scores').double().numpy(),
-            'mask_mean_prob': detections.column('mean_probs').double().numpy(),
+            'mask_mean_prob': detections.column('numbers')[:, MEAN_PROB].double().numpy(),
             **(scores or {}),
         }
         labels = detections.column('labels').tolist()
@@ -83,13 +85,7 @@ class Judge:
     def targets(self) -> Targets:
         """Computes what the heads learn of each detection."""
         matches = self.evaluate(np.ones(len(self._detections.images), dtype=bool)).matches
-        in_crowd = np.zeros(len(matches), dtype=bool)
-        in_crowd[matches.pair_detection[matches.gt_crowd[matches.pair_gt]]] = True
-        columns = (
-            matches.true_iou,
-            matches.ranking_scores('unique'),
-            (matches.true_iou >= 0.5) | ~in_crowd,
-        )
+        columns = matches.true_iou, matches.ranking_scores('unique'), ~matches.on_crowd
         places = np.argsort(matches.result_index)
         true_iou, unique, counted = (torch.from_numpy(column[places]) for column in columns)
         return Targets(true_iou.float(), unique.float(), counted)
@@ -107,14 +103,15 @@ class Judge:
         logits = torch.zeros(len(detections.image))
         logits[places] = predict_logits(roi_head.mask_iou_head, detections, places)
         device = next(roi_head.parameters()).device
-        mask_ious, mask_scores = logits.sigmoid(), torch.zeros_like(logits)
-        for image, numbers in enumerate(ranked_inputs(detections, logits)):
-            if chosen[image] and len(numbers):
-                of_image = torch.from_numpy(detections.image == image)
+        inputs = ranked_inputs(detections, logits)
+        found = [torch.zeros(2, len(numbers)) for numbers in inputs]
+        for image in np.flatnonzero(chosen):
+            if len(inputs[image]):
                 pairs = detections.images[image]['pairs'].to(device).float()
                 with torch.no_grad():
-                    found = roi_head.mask_rank_head.predict(numbers.to(device), pairs)
-                mask_ious[of_image], mask_scores[of_image] = (column.cpu() for column in found)
+                    both = roi_head.mask_rank_head.predict(inputs[image].to(device), pairs)
+                found[image] = torch.stack(both).cpu()
+        mask_ious, mask_scores = torch.cat(found, 1)
         predicted, true = (
             values[places].double().numpy() for values in (mask_ious, targets.true_iou)
         )

@@ -18,12 +18,11 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from ...checkpoints.files import Checkpoint, read_checkpoint
-from ..evaluate_checkpoint import config_errors, type_name
+from ..evaluate_checkpoint import config_errors, first_lines, type_name
 from ..test_set import annotation_file, check_test_set, plain_datasets
 
 HEADS = ('mask_iou_head', 'mask_rank_head', 'mask_iou_calibration')
 LEAST_IMAGES = 20
-SHOWN = 3  # names in an error
 
 
 def is_of_heads(name: str) -> bool:
@@ -44,37 +43,24 @@ def trained_model(cfg: Config, path: str | os.PathLike) -> tuple[Any, Checkpoint
         model = MODELS.build({**cfg.model, 'roi_head': roi_head})
     checkpoint = read_checkpoint(path)
     weights = {name: value for name, value in checkpoint.weights.items() if not is_of_heads(name)}
-    expected = {name: v for name, v in model.state_dict().items() if not is_of_heads(name)}
-    problems = {
-        'are missing': [
-            # Counters of batch norms are no weights; old files have none.
-            n
-            for n in expected
-            if n not in weights and not n.endswith('num_batches_tracked')
-        ],
-        'are unknown to the model': [name for name in weights if name not in expected],
-        'have another shape': [
-            name
-            for name, value in weights.items()
-            if name in expected and value.shape != expected[name].shape
-        ],
-    }
-    found = [
-        f'{len(names)} weights {problem} ({", ".join(names[:SHOWN])}{", …" * (len(names) > SHOWN)})'
-        for problem, names in problems.items()
-        if names
-    ]
-    if found:
-        raise ValueError(
-            f'{path} does not fit the model of the config: {"; ".join(found)}. Give the checkpoint '
-            'that was trained with this config'
-        )
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel('WARNING')  # not a paragraph for each parameter
     model.roi_head.mask_iou_head.init_weights()
     logger.setLevel(level)
-    model.load_state_dict({**model.state_dict(), **weights})
+    own = {
+        name: value
+        for name, value in model.state_dict().items()
+        # Counters of batch norms are no weights; old files have none.
+        if is_of_heads(name) or name.endswith('num_batches_tracked')
+    }
+    try:
+        model.load_state_dict({**own, **weights})
+    except RuntimeError as error:
+        raise ValueError(
+            f'{path} does not fit the model of the config: {first_lines(str(error))}. Give the '
+            'checkpoint that was trained with this config'
+        ) from error
     if torch.cuda.is_available():
         model.cuda()
     else:

@@ -172,9 +172,8 @@ def train_mask_rank_head(
     inputs = ranked_inputs(detections, logits)
     ends = torch.tensor([0, *map(len, inputs)]).cumsum(0).tolist()
     images = [image for image in images if len(inputs[image])]
-    numbers, valid = _padded([inputs[image] for image in images])
-    head.set_statistics(numbers.to(device), valid.to(device))
-
+    numbers = torch.cat([inputs[image] for image in images])[None].to(device)
+    head.set_statistics(numbers, numbers.new_ones(numbers.shape[:2], dtype=torch.bool))
     epoch = -(-len(images) // RANKED_IMAGES)  # steps
 
     def loss_of(step: int) -> Tensor:
