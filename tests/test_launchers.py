@@ -24,6 +24,7 @@ from .tiny_set import run_config, write_tiny_set
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Our configs run in several processes on a machine without a GPU, too.
 IMPORTS = Config.fromfile(REPOSITORY / 'configs/_base_/mask_scoring.py').custom_imports.imports
+TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
 TRAIN_SCRIPT = Path(mmdet.__file__).parent / '.mim' / 'tools' / 'train.py'
 
 
@@ -51,8 +52,7 @@ def start(command, cwd, timeout=480):
 
 
 def on_two_processes(config):
-    launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    return [sys.executable, *launch, TRAIN_SCRIPT, config, '--launcher', 'pytorch']
+    return [*TORCHRUN, '--nproc_per_node=2', TRAIN_SCRIPT, config, '--launcher', 'pytorch']
 
 
 def test_a_process_without_objects_trains_beside_one_with(tmp_path):

@@ -10,11 +10,13 @@ More minutes help until some two thousand steps of the MaskIoU head are taken.
 
 example:
   msrcnn fit my_mask_rcnn.py epoch_12.pth work_dirs/scored.pth --minutes 15
+  torchrun --nproc-per-node 2 -m msrcnn_plugin fit my_mask_rcnn.py epoch_12.pth scored.pth
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ..files import require_writable, write_json
@@ -72,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         cache_gb=args.cache_gb,
         cfg_options=args.cfg_options,
     )
+    if int(os.environ.get('RANK', 0)):
+        return 0  # the first process tells
     facts = fitted.facts
     model = ReportedModel(args.out.stem, fitted.result, facts={'steps': facts['head_steps']})
     left_out = facts['images'] - facts['detected_images']

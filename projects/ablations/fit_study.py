@@ -3,11 +3,13 @@
 example:
   DSB2018_ROOT=FOLDER python projects/ablations/fit_study.py nuclei \
       configs/nuclei/mask_rcnn_r18_fpn.py epoch_8.pth --seed 0 --steps 2400
+  DSB2018_ROOT=FOLDER torchrun --nproc-per-node 2 projects/ablations/fit_study.py ...
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -58,6 +60,8 @@ def main() -> int:
         cache_gb=args.cache_gb,
         seed=args.seed,
     )
+    if int(os.environ.get('RANK', 0)):
+        return 0  # of several processes, the first tests
     test = evaluate_checkpoint(fitted.config, fitted.checkpoint, folder / 'test')
     plain = Path(sys.argv[0]).name
     record = dict(
@@ -67,7 +71,8 @@ def main() -> int:
         seed=args.seed,
         config=args.config,
         start=file_digest(args.checkpoint),
-        **provenance(shlex.join(['python', f'projects/ablations/{plain}', *sys.argv[1:]])),
+        **provenance(shlex.join([*launcher(), f'projects/ablations/{plain}', *sys.argv[1:]])),
+        processes=int(os.environ.get('WORLD_SIZE', 1)),
         fit=fitted.facts,
         figures={k.split('/', 1)[-1]: v if v == v else None for k, v in test.figures.items()},
         **rankings(test.result.matches),
@@ -80,6 +85,11 @@ def main() -> int:
     write_records(args.results, [*others, record])
     print(args.results)
     return 0
+
+
+def launcher() -> list[str]:
+    count = os.environ.get('WORLD_SIZE')
+    return ['torchrun', '--nproc-per-node', count] if count else ['python']
 
 
 def rankings(matches: Matches) -> dict[str, Any]:

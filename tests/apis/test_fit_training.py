@@ -57,20 +57,42 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     assert torch.equal(again, weight)
 
 
+def schedule_of(folder, steps, *stages):
+    return fit_scores._Schedule(folder, steps, 0.0, 100.0, 'key', stages)
+
+
 def test_minutes_are_divided_between_the_stages(tmp_path, monkeypatch):
     now = 0.0
     monkeypatch.setattr(fit_scores.time, 'monotonic', lambda: now)
-    schedule = fit_scores._Schedule(tmp_path, None, 100.0, 'key')
-    for stage, share in fit_scores.SHARES.items():
+    schedule = schedule_of(tmp_path, None, 'half_0', 'half_1', 'head')
+    for stage, seconds in dict(half_0=20, half_1=20, head=40, rank=12).items():
         pace, _ = schedule.of(stage, 1280)
-        assert pace.seconds == pytest.approx(100 * share)
+        assert pace.seconds == pytest.approx(seconds)
         now += pace.seconds
     assert now < 100  # something is left to predict and judge
     assert pace.steps == 10 * fit_scores.EPOCHS
 
 
+@pytest.mark.parametrize('processes', [1, 2, 3, 4])
+def test_processes_train_each_head_once_and_the_first_that_of_all_images(
+    tmp_path, monkeypatch, processes
+):
+    monkeypatch.setattr(fit_scores.time, 'monotonic', lambda: 0.0)
+    monkeypatch.setattr(fit_scores, 'get_world_size', lambda: processes)
+    trained = []
+    for rank in range(processes):
+        monkeypatch.setattr(fit_scores, 'get_rank', lambda rank=rank: rank)
+        stages = fit_scores._stages()
+        schedule = schedule_of(tmp_path, None, *stages)
+        trained.append([(stage, schedule.of(stage)[0].seconds) for stage in stages])
+    names = [stage for stages in trained for stage, _ in stages]
+    assert sorted(names) == ['half_0', 'half_1', 'head']
+    assert 'head' in dict(trained[0])
+    assert all(stages[-1][1] == pytest.approx(80) for stages in trained if stages)
+
+
 def test_steps_are_those_of_the_last_head(tmp_path):
-    schedule = fit_scores._Schedule(tmp_path, 5, 100.0, 'key')
-    paces = {stage: schedule.of(stage)[0] for stage in fit_scores.SHARES}
+    schedule = schedule_of(tmp_path, 5, 'half_0', 'half_1', 'head')
+    paces = {stage: schedule.of(stage)[0] for stage in ('half_0', 'half_1', 'head')}
     assert paces['head'] == Pace(5, math.inf)
     assert paces['half_0'] == paces['half_1'] == Pace(3, math.inf)

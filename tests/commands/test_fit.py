@@ -15,6 +15,7 @@ from msrcnn_plugin.apis.fit import detections, training
 from msrcnn_plugin.commands.main import main
 
 from ..own_project import tiny_cascade_cfg
+from ..test_launchers import TORCHRUN, start
 from ..tested_models import write_model
 from ..tiny_set import run_config, write_tiny_set
 
@@ -134,6 +135,28 @@ def test_an_interrupted_fit_goes_on(plain, fitted, tmp_path, monkeypatch):
         for folder in (fitted, tmp_path)
     )
     assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_two_processes_fit_what_one_does(plain, fitted, tmp_path):
+    words = ['fit', *plain, tmp_path / 'scored.pth', '--steps', 2, '--json', tmp_path / 'fit.json']
+    output = start(
+        [*TORCHRUN, '--nproc_per_node=2', '-m', 'msrcnn_plugin', *words],
+        tmp_path,
+    )
+    assert output.count('gain in mask AP') == 1
+    one, two = (
+        json.loads((folder / 'fit.json').read_text())['fit'] for folder in (fitted, tmp_path)
+    )
+    times = {'seconds', 'detecting_seconds'}
+    assert {k: v for k, v in one.items() if k not in times} == {
+        k: v for k, v in two.items() if k not in times
+    }
+    before, after = (
+        torch.load(folder / 'scored.pth', weights_only=True)['state_dict']
+        for folder in (fitted, tmp_path)
+    )
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_detections_of_other_weights_are_refused(plain, fitted, tmp_path, capsys):

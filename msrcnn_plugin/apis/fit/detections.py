@@ -22,17 +22,18 @@ import numpy as np
 import torch
 from mmdet.structures.mask import encode_mask_results
 from mmengine.dataset import pseudo_collate
+from mmengine.dist import barrier, get_rank, get_world_size
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from ...files import atomic_write, read_json, write_json
 from ...models.mask_forward import stages
 from ...models.rank_inputs import rank_inputs
 from ...progress import progress_bar
 
-CHUNK = 16  # images
+CHUNK = 8  # images
 LEAST_FREE = 0.1  # of the disk's free space is left
 
 
@@ -93,40 +94,56 @@ def detect(
 
     Args:
         model: with a RoI head with mask scoring, in eval mode.
-        order: places of the images, in a random order: what does not fit is a random share.
+        order: places of the images, in a random order: what does not fit is a random share. Of
+            several processes, each detects in its part of them.
         identity: what the cache depends on.
-        loader: further arguments of torch's ``DataLoader``.
+        loader: ``batch_size`` and ``num_workers`` of the data loader.
         max_bytes: of RoI features and masks on disk, or what the disk has free.
-        seconds: after which no further image is begun.
+        seconds: after which no further chunk is begun.
 
     Raises:
         ValueError: the folder holds detections of another model or data set.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _require_same(folder / 'identity.json', identity)
-    files = sorted(folder.glob('*.pt'))
-    images = list(itertools.chain(*(torch.load(file, weights_only=True) for file in files)))
+    rank, world_size = get_rank(), get_world_size()
+    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+    kept = {int(file.stem) for file in folder.glob('*.pt')}
+    mine = [number for number in range(rank, len(chunks), world_size) if number not in kept]
     room = min(
-        max_bytes - sum(file.with_suffix('.npy').stat().st_size for file in files),
+        max_bytes - sum((folder / f'{number:05}.npy').stat().st_size for number in kept),
         shutil.disk_usage(folder).free * (1 - LEAST_FREE),
     )
-    rest = order[len(images) :] if room > 0 else []
-    data = DataLoader(Subset(dataset, rest), collate_fn=pseudo_collate, **loader)
-    end, chunk = time.monotonic() + seconds, len(files)
-    found: list[dict[str, Any]] = []
-    rows: list[NDArray] = []
-    with progress_bar('Detecting', len(data)) as counted:
-        for done, batch in enumerate(data, 1):
-            for image, values in counted(_detected)(model, batch):
-                found.append(image)
-                rows += [values] if len(values) else []
-            over = time.monotonic() > end or sum(part.nbytes for part in rows) > room
-            if len(found) >= CHUNK or over or done == len(data):
-                room -= _write(folder / f'{chunk:05}', found, rows)
-                images += found
-                chunk, found, rows = chunk + 1, [], []
-            if over:
-                break
+    room, end = room / world_size, time.monotonic() + seconds
+    barrier()  # all have counted what is kept before one writes
+    if room > 0:
+        batch_size = loader['batch_size']
+        batches = [
+            (number, list(chunks[number][start : start + batch_size]))
+            for number in mine
+            for start in range(0, len(chunks[number]), batch_size)
+        ]
+        data = DataLoader(
+            dataset,
+            batch_sampler=[places for _, places in batches],
+            collate_fn=pseudo_collate,
+            num_workers=loader['num_workers'],
+        )
+        found: list[dict[str, Any]] = []
+        rows: list[NDArray] = []
+        with progress_bar('Detecting', len(batches)) as counted:
+            for (number, _), batch in zip(batches, data):
+                for image, values in counted(_detected)(model, batch):
+                    found.append(image)
+                    rows += [values] if len(values) else []
+                if len(found) == len(chunks[number]):
+                    room -= _write(folder / f'{number:05}', found, rows)
+                    found, rows = [], []
+                    if time.monotonic() > end or room <= 0:
+                        break
+    barrier()
+    files = sorted(folder.glob('*.pt'))
+    images = list(itertools.chain(*(torch.load(file, weights_only=True) for file in files)))
     head = stages(model.roi_head.mask_iou_head)[-1]
     return Detections(images, folder, (head.in_channels, *head.roi_feat_size))
 

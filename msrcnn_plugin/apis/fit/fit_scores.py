@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import os
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from ...files import atomic_write, require_writable
 from ...models import calibrated_checkpoint
 from .detections import Detections, detect
 from .judging import Judge
+from .processes import broadcast_object, joined_processes
 from .scored_config import scored_config
 from .start import LEAST_IMAGES, identity, trained_model, training_set
 from .training import (
@@ -35,8 +37,16 @@ from .training import (
 )
 
 DETECTING = 0.4  # of the minutes, at most
-# Shares of the time that is left after detection; the rest is for predicting and judging.
-SHARES = dict(half_0=0.2, half_1=0.2, head=0.4, rank=0.12)
+# Of the time that is left after detection, what has gone by when the MaskIoU heads are trained, and
+# when the ranking head is. The rest is for judging.
+HEADS_END, RANK_END = 0.8, 0.92
+# The head of all images takes as long as those of one half each. Each process trains one tuple.
+WEIGHTS = dict(half_0=1, half_1=1, head=2)
+DIVISIONS = (
+    (('half_0', 'half_1', 'head'),),
+    (('head',), ('half_0', 'half_1')),
+    (('head',), ('half_0',), ('half_1',)),
+)
 EPOCHS = 8  # of the MaskIoU head, at most, where minutes are given
 
 
@@ -52,6 +62,7 @@ class Fit:
     facts: dict[str, int]
 
 
+@joined_processes()
 def fit(
     config: str | os.PathLike,
     checkpoint: str | os.PathLike,
@@ -69,6 +80,9 @@ def fit(
     Detects in the training images as at test and keeps RoI features and masks in a folder beside
     ``out``. Trains the MaskIoU head on them, then the ranking head. The ranking head learns from
     IoUs that were predicted for images unseen: by two heads, each trained on one half of them.
+
+    Under ``torchrun``, each process detects in its share of the images, up to three of them train
+    MaskIoU heads, and all return the same.
 
     Args:
         config: of the trained model, with or without mask scores.
@@ -126,8 +140,21 @@ def fit(
     roi_head = model.roi_head
     length = f'{minutes:g}min' if steps is None else steps
     key = f'{count}-{judged.sum()}-{length}'
-    schedule = _Schedule(folder, steps, begin + 60 * minutes, key)
-    taken = _train_heads(roi_head, detections, targets, judged, schedule, seed)
+    schedule = _Schedule(folder, steps, detected, begin + 60 * minutes, key, _stages())
+    logits, taken = _train_mask_iou_heads(roi_head, detections, targets, judged, schedule, seed)
+    if get_rank():
+        return broadcast_object(None)
+    pace, file = schedule.of('rank')
+    taken['rank_steps'] = train_mask_rank_head(
+        roi_head.mask_rank_head,
+        detections,
+        targets,
+        logits,
+        np.flatnonzero(~judged).tolist(),
+        pace.seconds,
+        file,
+        seed=seed,
+    )
 
     result, calibration = judge.judge(roi_head, targets, judged)
     pairs_file = out.with_suffix('.npz')
@@ -152,7 +179,8 @@ def fit(
     meta = {**trained.meta, 'dataset_meta': dict(dataset.metainfo), 'msrcnn_fit': facts}
     write_checkpoint(out, whole['state_dict'], meta, trained.metadata)
     gain = result.matches.bootstrap()
-    return Fit(out, out.with_suffix('.py'), pairs_file, result, gain, facts)
+    fitted = Fit(out, out.with_suffix('.py'), pairs_file, result, gain, facts)
+    return broadcast_object(fitted)
 
 
 def _check_numbers(
@@ -165,8 +193,12 @@ def _check_numbers(
             f'minutes={minutes}, steps={steps}, cache_gb={cache_gb}: give more than 0; '
             f'held_out={held_out}: give a share between 0 and 1'
         )
-    if get_world_size() > 1 or int(os.environ.get('WORLD_SIZE', 1)) > 1:
-        raise ValueError('msrcnn fit runs in one process: start it without a launcher')
+
+
+def _stages() -> tuple[str, ...]:
+    """Returns which MaskIoU heads this process trains, in their order."""
+    division = DIVISIONS[min(get_world_size(), len(DIVISIONS)) - 1]
+    return division[get_rank()] if get_rank() < len(division) else ()
 
 
 @dataclass(frozen=True)
@@ -175,59 +207,57 @@ class _Schedule:
 
     folder: Path
     steps: int | None
-    end: float  # of ``time.monotonic``
+    begin: float  # of ``time.monotonic``
+    end: float
     key: str  # what a state depends on, beside the detections
+    stages: tuple[str, ...]  # of the MaskIoU head that this process trains
 
     def of(self, stage: str, detections: int = 0) -> tuple[Pace, Path]:
         """Returns how long a stage lasts that learns from so many detections, and its file."""
         file = self.folder / f'{stage}-{self.key}.pth'
         if self.steps is not None:
             return Pace(self.steps if stage == 'head' else -(-self.steps // 2)), file
-        stages = list(SHARES)
-        share = SHARES[stage] / (1 - sum(SHARES[s] for s in stages[: stages.index(stage)]))
-        left = max(1.0, self.end - time.monotonic())
-        return Pace(-(-EPOCHS * detections // BATCH), share * left), file
+        share = RANK_END
+        if stage != 'rank':
+            weights = [WEIGHTS[name] for name in self.stages]
+            share = HEADS_END * sum(weights[: self.stages.index(stage) + 1]) / sum(weights)
+        left = max(1.0, self.begin + share * (self.end - self.begin) - time.monotonic())
+        return Pace(-(-EPOCHS * detections // BATCH), left), file
 
 
-def _train_heads(
+def _train_mask_iou_heads(
     roi_head: Any,
     detections: Detections,
     targets: Targets,
     judged: NDArray[np.bool_],
     schedule: _Schedule,
     seed: int,
-) -> dict[str, int]:
-    """Trains MaskIoU head and ranking head on the images that are not judged."""
+) -> tuple[Tensor, dict[str, int]]:
+    """Trains MaskIoU heads on the images that are not judged, each process its own.
+
+    Returns:
+        The logits (N,) of the IoUs that heads predict which have not seen the image, and the steps
+        of each stage. Process 0 holds the head of all images.
+    """
     images = np.flatnonzero(~judged)
     half_of_image = np.full(len(judged), -1)
     half_of_image[images] = np.arange(len(images)) % 2
     half = torch.from_numpy(half_of_image[detections.image])
+    learned = dict(half_0=half == 0, half_1=half == 1, head=half >= 0)
+    titles = dict(half_0='MaskIoU head of half 1', half_1='MaskIoU head of half 2')
     begun = copy.deepcopy(roi_head.mask_iou_head)
-    taken = {}
-
-    def train(stage: str, title: str, head: Any, chosen: Tensor) -> None:
-        places = chosen.nonzero()[:, 0]
+    logits, taken = torch.zeros(len(half)), {}
+    for stage in schedule.stages:
+        head = roi_head.mask_iou_head if stage == 'head' else copy.deepcopy(begun)
+        places = learned[stage].nonzero()[:, 0]
         pace, file = schedule.of(stage, len(places))
+        title = titles.get(stage, 'MaskIoU head')
         taken[f'{stage}_steps'] = train_mask_iou_head(
             title, head, detections, targets, places, pace, file, seed=seed
         )
-
-    logits = torch.zeros(len(half))
-    for number in (0, 1):
-        head = copy.deepcopy(begun)
-        train(f'half_{number}', f'MaskIoU head of half {number + 1}', head, half == number)
-        unseen = (half == 1 - number).nonzero()[:, 0]
-        logits[unseen] = predict_logits(head, detections, unseen)
-    train('head', 'MaskIoU head', roi_head.mask_iou_head, half >= 0)
-    pace, file = schedule.of('rank')
-    taken['rank_steps'] = train_mask_rank_head(
-        roi_head.mask_rank_head,
-        detections,
-        targets,
-        logits,
-        images.tolist(),
-        pace.seconds,
-        file,
-        seed=seed,
-    )
-    return taken
+        if stage != 'head':
+            unseen = (learned['head'] & ~learned[stage]).nonzero()[:, 0]
+            logits[unseen] = predict_logits(head, detections, unseen)
+    all_reduce(logits)
+    taken = dict(itertools.chain(*(part.items() for part in all_gather_object(taken))))
+    return logits, taken
