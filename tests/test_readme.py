@@ -20,15 +20,18 @@ from pycocotools import mask as mask_utils
 from .conftest import disc
 from .documents import README, REPOSITORY, blocks
 from .own_project import lay_out_project
+from .tiny_set import add_copies
 
 SIDE = 64
-CALIBRATE = REPOSITORY / 'docs' / 'calibrate.md'
+CALIBRATE, SCORE = (REPOSITORY / 'docs' / name for name in ('calibrate.md', 'score.md'))
+IMAGES = 24  # enough for msrcnn fit
 
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory):
     """A folder with a user's Mask R-CNN, its weights, and two COCO files of any model."""
     folder = lay_out_project(tmp_path_factory.mktemp('project'))
+    add_copies(folder / 'set', IMAGES // 8)
     cfg = Config.fromfile(folder / 'my_mask_rcnn.py')
     cfg.log_level = 'INFO'
     cfg.pop('work_dir')
@@ -102,11 +105,17 @@ def promise(line):
 
 
 def test_blocks_run_as_written(followed):
-    assert (followed / 'work_dirs/my_ms_rcnn/epoch_2.pth').is_file()
+    assert (followed / 'scored.html').is_file()
     assert (followed / 'work_dirs/dt/report/report.html').is_file()
 
 
-def test_calibration_runs_as_written(followed):
+def test_training_the_head_alone_and_calibrating_it_run_as_written(followed):
+    config, training = (
+        next(code for language, code in blocks(SCORE) if language == kind and 'my_ms_rcnn' in code)
+        for kind in ('python', 'bash')
+    )
+    (followed / 'my_ms_rcnn.py').write_text(config)
+    run(['bash', '-ec', training], followed)
     shutil.copy(followed / 'work_dirs/my_ms_rcnn/epoch_2.pth', followed)
     (command,) = (code for language, code in blocks(CALIBRATE) if language == 'bash')
     run(['bash', '-ec', command], followed)

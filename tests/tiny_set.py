@@ -1,6 +1,7 @@
 """A COCO set of eight 96 px images, with what careless code trips over, and a run on it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -32,6 +33,24 @@ def write_tiny_set(folder, classes=CLASSES):
     content = dict(images=images, annotations=annotations, categories=categories)
     (Path(folder) / 'annotations.json').write_text(json.dumps(content))
     return Path(folder)
+
+
+def add_copies(folder, copies):
+    """Have each image of a tiny set so many times in all."""
+    file = folder / 'annotations.json'
+    content = json.loads(file.read_text())
+    count = len(content['images']), len(content['annotations'])
+    for copy in range(1, copies):
+        for image in content['images'][: count[0]]:
+            image_id = image['id'] + copy * count[0]
+            shutil.copy(folder / 'images' / image['file_name'], folder / f'images/{image_id}.jpg')
+            content['images'].append({**image, 'id': image_id, 'file_name': f'{image_id}.jpg'})
+        for annotation in content['annotations'][: count[1]]:
+            image_id = annotation['image_id'] + copy * count[0]
+            annotation = {**annotation, 'id': annotation['id'] + copy * count[1]}
+            content['annotations'].append({**annotation, 'image_id': image_id})
+    file.write_text(json.dumps(content))
+    return folder
 
 
 def _objects_of_images():

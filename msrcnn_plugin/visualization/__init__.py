@@ -18,7 +18,7 @@ _MODULES = {
     'run_outputs': ('read_gallery', 'read_scored_images'),
     'score_plots': ('APCurve', 'draw_ap_by_iou', 'draw_ap_gain', 'draw_density',
                     'draw_reliability', 'draw_scope_means'),
-    'scored_image': ('ScoredImage', 'largest_reversal', 'most_telling'),
+    'scored_image': ('ScoredImage', 'most_improved'),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)

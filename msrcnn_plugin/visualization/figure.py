@@ -107,7 +107,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> Sequence[Artist]:
     """One line a detection: its class score, predicted and true IoU; on the right its mask
-    score with the place that it gives the detection.
+    score with the place that it gives the detection. The names of duplicates are in brackets.
 
     Returns:
         three marks for each detection, in the order of `MARKS`.
@@ -121,6 +121,7 @@ def draw_scores(ax: Axes, image: ScoredImage, class_names: Sequence[str]) -> Seq
         for value, mark in zip(values, MARKS.values())
     ]
     names = [f'{place + 1} {class_names[image.labels[place]]}' for place in places]
+    names = [f'({name})' if twice else name for name, twice in zip(names, image.duplicates)]
     ax.set_yticks(places, names, fontsize=9, **VERBATIM)
     ax.set_ylim(max(len(image), 1) - 0.5, -0.5)
     ax.set_xlim(-0.03, 1.03)

@@ -41,8 +41,8 @@ def read_scored_images(
         max_detections: of an image, those with the highest class scores.
     """
     matches = matches if isinstance(matches, Matches) else Matches.load(matches)
-    if 'mask_iou' not in matches.scores:
-        raise ValueError('there is no predicted IoU to draw: test a model with a MaskIoU head')
+    if not {'mask_iou', 'mask_score'} <= set(matches.scores):
+        raise ValueError('there is no mask score to draw: test a model with a MaskIoU head')
     run = _Run(matches, annotations, image_folder, results)
     score = matches.scores['score']
     images = []
@@ -158,7 +158,9 @@ class _Run:
             labels=matches.category[chosen],
             scores=matches.scores['score'][chosen],
             mask_ious=matches.scores['mask_iou'][chosen],
+            mask_scores=matches.ranking_scores('mask_score')[chosen],
             true_ious=matches.true_iou[chosen],
+            unique_ious=matches.ranking_scores('unique')[chosen],
             gt_masks=self._masks(gts, pixels),
             gt_labels=np.array(
                 [places[self._category_ids[gt['category_id'] - 1]] for gt in gts], dtype=np.int64

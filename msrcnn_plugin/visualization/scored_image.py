@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_PER_DETECTION = ('masks', 'labels', 'scores', 'mask_ious', 'true_ious')
+_PER_DETECTION = (
+    'masks', 'labels', 'scores', 'mask_ious', 'mask_scores', 'true_ious', 'unique_ious'
+)  # fmt: skip
+DUPLICATE_IOU = 0.5  # a worse mask that is not the best of its object is a false detection
 _PER_GT = ('gt_masks', 'gt_labels')
 
 
@@ -25,7 +28,9 @@ class ScoredImage:
     labels: NDArray[np.int64]  # (N,) index into the class names
     scores: NDArray[np.float64]  # (N,) class score
     mask_ious: NDArray[np.float64]  # (N,) predicted IoU
+    mask_scores: NDArray[np.float64]  # (N,)
     true_ious: NDArray[np.float64]  # (N,) largest mask IoU with a ground truth of the class
+    unique_ious: NDArray[np.float64]  # (N,) the same for the best of each object, else 0
     gt_masks: NDArray[np.bool_]  # (G, H, W)
     gt_labels: NDArray[np.int64]  # (G,)
 
@@ -46,9 +51,9 @@ class ScoredImage:
         return len(self.scores)
 
     @property
-    def mask_scores(self) -> NDArray[np.float64]:
-        """s_cls * s_iou, (N,)."""
-        return self.scores * self.mask_ious
+    def duplicates(self) -> NDArray[np.bool_]:
+        """(N,) true where a better detection of the same object exists."""
+        return (self.true_ious >= DUPLICATE_IOU) & (self.unique_ious == 0)
 
     def best(self, count: int, min_score: float = 0.0) -> ScoredImage:
         """At most ``count`` detections of class score ``min_score`` or more, highest first."""
@@ -59,29 +64,27 @@ class ScoredImage:
         return replace(self, **{name: getattr(self, name)[order] for name in _PER_DETECTION})
 
 
-def largest_reversal(scores: NDArray, mask_scores: NDArray) -> float:
-    """How far the two scores disagree on an order.
+def misorder(scores: NDArray, unique_ious: NDArray) -> float:
+    """Sums how much each pair of detections that a score puts in the wrong order differs in U.
 
-    The most that any mask gains over one that the class score had put before it:
-    ``max (m_j - m_i)`` over all pairs with ``s_i >= s_j``; at least 0.
+    Args:
+        scores: (N,) of a ranking; equal ones count half.
+        unique_ious: (N,) U, the true IoU of the best detection of each object and 0 for the rest.
 
     Example:
-        >>> largest_reversal(np.array([.9, .8, .7]), np.array([.5, .7, .2]))
-        0.2
+        >>> misorder(np.array([.9, .8, .7]), np.array([.5, .75, .25]))
+        0.25
     """
-    order = np.argsort(-np.asarray(scores), kind='stable')
-    ranked = np.asarray(mask_scores)[order]
-    if not len(ranked):
-        return 0.0
-    lowest_before = np.minimum.accumulate(ranked)
-    return float((ranked - lowest_before).max())
+    ahead = np.heaviside(np.subtract.outer(scores, scores), 0.5)
+    lost = np.maximum(-np.subtract.outer(unique_ious, unique_ious), 0)
+    return float((ahead * lost).sum())
 
 
-def most_telling(images: Iterable[ScoredImage], count: int) -> list[ScoredImage]:
-    """The ``count`` images on which class score and mask score disagree most, worst first.
+def most_improved(images: Iterable[ScoredImage], count: int) -> list[ScoredImage]:
+    """The ``count`` images whose order the mask score improves most over the class score."""
 
-    The true IoU takes no part in the choice: it would pick where the mask score is right.
-    """
-    return sorted(images, key=lambda image: -largest_reversal(image.scores, image.mask_scores))[
-        :count
-    ]
+    def improvement(image: ScoredImage) -> float:
+        by_class, by_mask = image.scores, image.mask_scores
+        return misorder(by_class, image.unique_ious) - misorder(by_mask, image.unique_ious)
+
+    return sorted(images, key=improvement, reverse=True)[:count]

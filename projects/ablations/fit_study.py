@@ -30,7 +30,7 @@ from projects.ablations.records import (  # noqa: E402
 )
 
 LIMITS = (100, 300)  # detections of an image: COCO's, and what our nuclei configs keep
-RANKINGS = ('score', 'prob', 'product', 'mask_score', 'oracle', 'unique')
+RANKINGS = ('score', 'prob', 'stability', 'product', 'mask_score', 'oracle', 'unique')
 
 
 def main() -> int:

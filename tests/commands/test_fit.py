@@ -1,7 +1,6 @@
 """From a trained model without mask scores to one with them, by one command."""
 
 import json
-import shutil
 
 import pytest
 import torch
@@ -17,28 +16,14 @@ from msrcnn_plugin.commands.main import main
 from ..own_project import tiny_cascade_cfg
 from ..test_launchers import TORCHRUN, start
 from ..tested_models import write_model
-from ..tiny_set import run_config, write_tiny_set
+from ..tiny_set import add_copies, run_config, write_tiny_set
 
 pytest.importorskip('sklearn', reason='scikit-learn, which fits calibrations, is not installed')
 
 
 def write_set(folder, copies=3):
     """The tiny set's eight images, each so many times."""
-    write_tiny_set(folder)
-    file = folder / 'annotations.json'
-    content = json.loads(file.read_text())
-    count = len(content['images']), len(content['annotations'])
-    for copy in range(1, copies):
-        for image in content['images'][: count[0]]:
-            image_id = image['id'] + copy * count[0]
-            shutil.copy(folder / 'images' / image['file_name'], folder / f'images/{image_id}.jpg')
-            content['images'].append({**image, 'id': image_id, 'file_name': f'{image_id}.jpg'})
-        for annotation in content['annotations'][: count[1]]:
-            image_id = annotation['image_id'] + copy * count[0]
-            annotation = {**annotation, 'id': annotation['id'] + copy * count[1]}
-            content['annotations'].append({**annotation, 'image_id': image_id})
-    file.write_text(json.dumps(content))
-    return folder
+    return add_copies(write_tiny_set(folder), copies)
 
 
 def write_cascade(data, folder):

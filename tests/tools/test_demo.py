@@ -23,6 +23,7 @@ FIGURES = {
         ('segm_mAP_cls', 0.365),
         ('segm_mAP', 0.38),
         ('segm_mAP_oracle', 0.45),
+        ('segm_mAP_unique', 0.55),
     )
     for suffix, step in (('', 0.0), ('_50', 0.3), ('_75', 0.01))
 } | {'mask_iou_pearson': 0.71, 'mask_iou_mae': 0.1234}
@@ -30,7 +31,8 @@ FIGURES = {
 STEPS = (
     'data/annotations/instances_val.json',
     'train/started',
-    'ms_rcnn.pth',
+    'mask_rcnn.pth',
+    'scored.pth',
     'figures.json',
     'picture.png',
     'report.html',
@@ -78,7 +80,7 @@ def test_a_finished_demo_only_prints_its_table_and_paths(finished):
 
 
 def test_an_interrupted_training_resumes(finished):
-    (finished / 'ms_rcnn.pth').unlink()
+    (finished / 'mask_rcnn.pth').unlink()
     commands = planned(finished)
     assert '--resume' in commands
     assert 'rm -rf ' + str(finished / 'train') not in commands
@@ -89,7 +91,7 @@ def test_another_data_set_trains_from_the_start(finished):
     later = time.time() + 100
     os.utime(finished / STEPS[0], (later, later))
     commands = planned(finished)
-    parts = ('rm -rf ' + str(finished / 'train'), 'train mmdet', 'test mmdet', '--picture')
+    parts = ('rm -rf ' + str(finished / 'train'), 'train mmdet', ' fit ', 'test mmdet', '--picture')
     places = [commands.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -104,11 +106,12 @@ def test_without_a_file_its_step_and_the_later_ones_are_done(finished):
 
 def test_table_ranks_the_same_masks_by_each_score():
     assert demo.table(FIGURES).splitlines() == [
-        '       ranked by                    AP   AP50   AP75',
-        'boxes  class score                40.1   70.1   41.1',
-        'masks  class score                36.5   66.5   37.5',
-        'masks  mask score                 38.0   68.0   39.0',
-        'masks  class score x true IoU     45.0   75.0   46.0',
+        '       ranked by                      AP   AP50   AP75',
+        'boxes  class score                  40.1   70.1   41.1',
+        'masks  class score                  36.5   66.5   37.5',
+        'masks  mask score                   38.0   68.0   39.0',
+        'masks  class score x true IoU       45.0   75.0   46.0',
+        'masks  true IoU, duplicates last    55.0   85.0   56.0',
         'predicted against true IoU: correlation 0.71, mean absolute error 0.123',
     ]
 
@@ -134,7 +137,7 @@ def test_two_iterations_from_nothing_to_the_picture(tmp_path):
     if not Path(sys.executable).with_name('mim').exists():
         pytest.skip('no mim beside this interpreter; `make setup` installs it')
     options = 'train_cfg.max_iters=2 train_cfg.val_interval=2 param_scheduler.0.end=1'
-    words = ['DEMO_IMAGES=--train 8 --val 6', f'DEMO_OPTIONS={options}']
+    words = ['DEMO_IMAGES=--train 24 --val 6', f'DEMO_OPTIONS={options}', 'DEMO_FIT=--steps 2']
     done = make(tmp_path, *words, f'{tmp_path}/picture.png')
     assert done.returncode == 0, done.stdout + done.stderr
     figures = demo.read_figures(tmp_path / 'figures.json')

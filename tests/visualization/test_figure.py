@@ -30,7 +30,9 @@ def scored_image(count=3):
         labels=np.array([0, 1, 1])[:count],
         scores=np.array([0.9, 0.8, 0.5])[:count],
         mask_ious=np.array([0.5, 0.75, 0.8])[:count],
+        mask_scores=np.array([0.45, 0.6, 0.4])[:count],
         true_ious=np.array([0.4, 0.9, 0.7])[:count],
+        unique_ious=np.array([0.4, 0.9, 0.0])[:count],
         gt_masks=masks[:2],
         gt_labels=np.array([0, 1]),
     )
@@ -103,7 +105,7 @@ def test_every_detection_has_its_three_values_on_its_line(ax):
         for y, row in enumerate([(0.9, 0.5, 0.4), (0.8, 0.75, 0.9), (0.5, 0.8, 0.7)])
         for x, marker in zip(row, markers)
     ]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ['1 cell', '2 leaf', '3 leaf']
+    assert [label.get_text() for label in ax.get_yticklabels()] == ['1 cell', '2 leaf', '(3 leaf)']
 
 
 def test_mask_scores_stand_with_their_rank_and_bold_where_it_changed(ax):

@@ -89,6 +89,8 @@ def test_reads_an_image_with_its_detections_by_class_score(run):
     assert image.scores.tolist() == [0.9, 0.4]
     assert image.labels.tolist() == [0, 1]
     assert image.mask_ious.tolist() == [0.8, 0.5]
+    assert image.mask_scores == pytest.approx([0.72, 0.2])
+    assert image.unique_ious == pytest.approx([25 / 30, 1])
     assert image.true_ious == pytest.approx([25 / 30, 1])
     assert np.array_equal(image.masks[0], rectangle(20, 3, 25, 8))
 
