@@ -21,6 +21,7 @@ from .detections import Detections
 BATCH = 128  # detections a step of the MaskIoU head
 RANKED_IMAGES = 8  # a step of the ranking head
 RANK_EPOCHS = 12
+MIXED = 0.2  # how much the numbers of detections in a step may differ
 SCORE_POWER = 0.5  # the chance to be drawn is the class score to this power
 LEAST_SCORE = 1e-6
 PREDICTED = 512  # detections a forward
@@ -174,12 +175,16 @@ def train_mask_rank_head(
     images = [image for image in images if len(inputs[image])]
     numbers = torch.cat([inputs[image] for image in images])[None].to(device)
     head.set_statistics(numbers, numbers.new_ones(numbers.shape[:2], dtype=torch.bool))
+    lengths = torch.tensor([len(inputs[image]) for image in images]).float()
     epoch = -(-len(images) // RANKED_IMAGES)  # steps
 
     def loss_of(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed * 10**7 + step // epoch)
-        order = torch.randperm(len(images), generator=generator)
-        batch = [images[i] for i in order[step % epoch :: epoch].tolist()]
+        # Images of nearly as many detections share a step: little is padded.
+        noise = torch.empty(len(images)).uniform_(1 - MIXED, 1 + MIXED, generator=generator)
+        batches = (lengths * noise).argsort().split(RANKED_IMAGES)
+        order = torch.randperm(epoch, generator=generator)
+        batch = [images[i] for i in batches[order[step % epoch]].tolist()]
         numbers, valid = _padded([inputs[image] for image in batch])
         width = valid.size(1)
         pairs = torch.zeros(len(batch), width, width, detections.images[0]['pairs'].size(-1))
