@@ -9,7 +9,12 @@ import pytest
 import torch
 
 from msrcnn_plugin.export.deployment import DeploymentModel, Detections
-from msrcnn_plugin.export.onnx_file import CalibratedScorer, export_detector, export_head
+from msrcnn_plugin.export.onnx_file import (
+    CalibratedScorer,
+    export_detector,
+    export_head,
+    simplified,
+)
 
 from ..models.hosts import HOST_WARNINGS
 from .models import NOTHING, SIZES, host_prediction, noise, varied_model
@@ -140,6 +145,22 @@ def test_the_head_alone(dynamo, tmp_path):
         with torch.no_grad():
             expected = CalibratedScorer(model)(**inputs)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_simplified_file_gives_the_same(exported, tmp_path):
+    _, path, session = exported
+    slim = tmp_path / 'slim.onnx'
+    simplified_model = simplified(onnx.load(path))
+    onnx.save(simplified_model, slim)
+    assert len(simplified_model.graph.node) < 0.9 * len(onnx.load(path).graph.node)
+    assert {node.domain for node in simplified_model.graph.node} <= {'', 'ai.onnx'}
+    simplified_session = session_of(slim)
+    cases = [(size, noise(padded)) for size, padded in SIZES.items()]
+    for size, image in [*cases, (NOTHING, noise((64, 64))), ((64, 64), torch.zeros(1, 3, 64, 64))]:
+        expected = detections(session, image, size)
+        found = detections(simplified_session, image, size)
+        for name, values in found._asdict().items():
+            np.testing.assert_allclose(values, getattr(expected, name), rtol=0, atol=1e-5)
 
 
 def test_nothing_is_written_for_a_model_that_is_refused(tmp_path):
