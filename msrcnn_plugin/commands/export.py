@@ -70,14 +70,12 @@ def run(args: argparse.Namespace) -> int:
     images = image_files(args.check) if args.check else []
     for path in filter(None, [args.out, args.json]):
         require_writable(path)
-    from ..export import require_supported
     from ..export.onnx_file import export_detector, export_head, require_onnxslim
     from ..export.trained_model import load_trained_model
 
     if args.simplify:
         require_onnxslim()
     model, metadata = load_trained_model(args.config, args.checkpoint, args.cfg_options)
-    require_supported(model)
     metadata.update(
         kind='head' if args.head_only else 'detector',
         preprocessing=args.with_preprocessing,

@@ -34,6 +34,8 @@ def require_supported(model: nn.Module) -> None:
 
 def _problems(model: Any) -> Iterator[str]:
     roi_head: Any = getattr(model, 'roi_head', None)
+    if roi_head is None:
+        yield f'the model is a {type(model).__name__}, which has no RoI head'
     if type(roi_head) not in ROI_HEADS:
         yield f'the RoI head is a {type(roi_head).__name__}, which cannot be exported'
     if getattr(roi_head, 'mask_rank_head', None) is not None:

@@ -40,6 +40,7 @@ from msrcnn_plugin.apis.evaluate_checkpoint import (  # noqa: E402
 )
 from msrcnn_plugin.evaluation import Matches, bootstrap_gain  # noqa: E402
 from msrcnn_plugin.evaluation.coco_files import read_ground_truth  # noqa: E402
+from msrcnn_plugin.evaluation.coco_schema import JSONSource  # noqa: E402
 from msrcnn_plugin.evaluation.matching import Masks, match_masks  # noqa: E402
 from msrcnn_plugin.progress import progress_bar  # noqa: E402
 from projects.ablations.records import file_digest, provenance, write_records  # noqa: E402
@@ -171,9 +172,9 @@ def with_views(dataloader: Mapping[str, Any]) -> dict[str, Any]:
     return dict(dataloader, dataset=dict(dataloader['dataset'], pipeline=pipeline))
 
 
-def matched_boxes(matches: Matches, annotation_file: str) -> Matches:
+def matched_boxes(matches: Matches, annotations: JSONSource) -> Matches:
     """Matches the boxes of the same detections, in place of their masks."""
-    truth = read_ground_truth(annotation_file)
+    truth = read_ground_truth(annotations)
     items = truth.dataset['annotations']
     corners = matches.box
     sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)

@@ -93,14 +93,15 @@ def test_a_host_that_differs_in_training_alone():
 
 def test_sizes_paddings_and_counts():
     model = varied_model()
-    counts, levels = {}, set()
+    counts, levels = {}, {}
     for size, padded in SIZES.items():
         host = assert_equals_host(model, noise(padded), size)
         counts[size] = len(host)
         rois = torch.cat([torch.zeros(len(host), 1), host.bboxes], 1)
-        levels |= set(model.roi_head.mask_roi_extractor.map_roi_levels(rois, 4).tolist())
+        levels[size] = set(model.roi_head.mask_roi_extractor.map_roi_levels(rois, 4).tolist())
     assert max(counts.values()) == 100
-    assert levels == {0, 1, 2, 3}
+    assert set.union(*levels.values()) == {0, 1, 2, 3}
+    assert min(map(len, levels.values())) < 4  # a level without a RoI
     assert not len(assert_equals_host(model, noise((64, 64)), NOTHING))
     assert not len(assert_equals_host(model, torch.zeros(1, 3, 64, 64), (64, 64)))
 
