@@ -42,6 +42,7 @@ from msrcnn_plugin.evaluation import Matches, bootstrap_gain  # noqa: E402
 from msrcnn_plugin.evaluation.coco_files import read_ground_truth  # noqa: E402
 from msrcnn_plugin.evaluation.coco_schema import JSONSource  # noqa: E402
 from msrcnn_plugin.evaluation.matching import Masks, match_masks  # noqa: E402
+from msrcnn_plugin.files import read_json, write_json  # noqa: E402
 from msrcnn_plugin.progress import progress_bar  # noqa: E402
 from projects.ablations.records import file_digest, provenance, write_records  # noqa: E402
 
@@ -67,7 +68,9 @@ def main() -> int:
     args = parser.parse_args()
     cfg = read_config(args.config)
     cfg.work_dir, cfg.load_from, cfg.log_level = str(args.work_dir), None, 'WARNING'
-    matches, seconds = predict(cfg, args.checkpoint, args.images)
+    if args.images:
+        keep_images(cfg, args.images, args.work_dir)
+    matches, seconds = predict(cfg, args.checkpoint)
     boxes = {name: matched_boxes(found, annotations(cfg)) for name, found in matches.items()}
     command = shlex.join(['python', 'projects/deployment/tta_study.py', *sys.argv[1:]])
     shared = dict(
@@ -100,9 +103,19 @@ def annotations(cfg: Config) -> str:
     return str(cfg.test_evaluator.ann_file)
 
 
-def predict(
-    cfg: Config, checkpoint: str, limit: int | None = None
-) -> tuple[dict[str, Matches], dict[str, list[float]]]:
+def keep_images(cfg: Config, count: int, folder: Path) -> None:
+    """Leaves the first images of the test set in the config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = read_json(Path(annotations(cfg)))
+    truth['images'] = truth['images'][:count]
+    ids = {image['id'] for image in truth['images']}
+    truth['annotations'] = [item for item in truth['annotations'] if item['image_id'] in ids]
+    path = (folder / 'annotations.json').resolve()
+    write_json(path, truth)
+    cfg.test_evaluator.ann_file = cfg.test_dataloader.dataset.ann_file = str(path)
+
+
+def predict(cfg: Config, checkpoint: str) -> tuple[dict[str, Matches], dict[str, list[float]]]:
     """Predicts the test set by all variants.
 
     Returns:
@@ -113,8 +126,6 @@ def predict(
     merging = MODELS.build(dict(type='MSTTAModel', module=cfg.model, tta_cfg=tta_cfg)).eval()
     for model in (plain, merging.module):
         load_weights(model, checkpoint)
-    if limit:
-        cfg.test_dataloader.dataset.indices = limit
     batches = {
         'single': Runner.build_dataloader(cfg.test_dataloader),
         'views': Runner.build_dataloader(with_views(cfg.test_dataloader)),
@@ -130,10 +141,12 @@ def predict(
             for name, (sample, time_spent) in variants(single, views).items():
                 evaluators[name].process([sample])
                 seconds[name].append(time_spent)
-    for evaluator in evaluators.values():
-        evaluator.dataset_meta = classes
-        evaluator.evaluate(count)
-    return {name: found.metrics[0].result.matches for name, found in evaluators.items()}, seconds
+    matches = {}
+    for name, found in evaluators.items():
+        found.dataset_meta = classes
+        found.evaluate(count)
+        matches[name] = found.metrics[0].result.matches
+    return matches, seconds
 
 
 def of_image(plain: Any, merging: Any, single: Any, views: Any) -> dict[str, tuple[Any, float]]:
