@@ -17,7 +17,7 @@ from msrcnn_plugin.export.onnx_file import (
 )
 
 from ..models.hosts import HOST_WARNINGS
-from .models import NOTHING, SIZES, host_prediction, noise, varied_model
+from .models import NOTHING, SIZES, host_prediction, levels_of, noise, varied_model
 
 pytestmark = HOST_WARNINGS
 TOLERANCE = dict(bboxes=1e-3, labels=0, scores=1e-4, mask_probs=1e-4, mask_ious=1e-4)
@@ -113,8 +113,14 @@ def test_c4_and_a_blank_image_whose_scores_tie(tmp_path):
     assert_equals_host(found, host[sorted_rows(host.bboxes, host.labels)], order)
 
 
-def test_preprocessing_in_the_graph(tmp_path):
-    model = varied_model(change=class_agnostic)
+def class_agnostic_of_one_level(cfg):
+    class_agnostic(cfg)
+    for key in ('bbox_roi_extractor', 'mask_roi_extractor'):
+        cfg.roi_head[key].finest_scale = 56
+
+
+def test_preprocessing_in_the_graph_and_levels_without_rois(tmp_path):
+    model = varied_model(change=class_agnostic_of_one_level)
     export_detector(model, tmp_path / 'raw.onnx', {}, preprocessing=True)
     image = np.random.default_rng(0).integers(0, 255, (50, 61, 3), dtype=np.uint8)
     found = Detections(*session_of(tmp_path / 'raw.onnx').run(None, dict(image=image)))
@@ -122,7 +128,7 @@ def test_preprocessing_in_the_graph(tmp_path):
     prepared = model.data_preprocessor(data)['inputs']
     assert prepared.shape[2:] == (64, 64)
     host = host_prediction(model, prepared, (50, 61))
-    assert len(host)
+    assert levels_of(model, host) == {0}
     assert_equals_host(found, host)
 
 
