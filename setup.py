@@ -52,7 +52,7 @@ setup(
         'supervision': ['supervision>=0.25'],
         'calibration': ['scikit-learn>=1.2'],
         'rescore': ['lightgbm>=4', 'scikit-learn>=1.2'],
-        'onnx': ['onnx>=1.15', 'onnxscript'],
+        'onnx': ['onnx>=1.15', 'onnxscript', 'onnxslim'],
         # An environment of mmdet has another OpenCV already, and needs onnxruntime alone.
         'onnxruntime': ['onnxruntime>=1.17', 'opencv-python-headless'],
         'dev': [
@@ -64,6 +64,7 @@ setup(
             'onnx>=1.15',
             'onnxruntime>=1.17',
             'onnxscript',
+            'onnxslim',
             'pytest',
             'pytest-xdist',
             'ruff',

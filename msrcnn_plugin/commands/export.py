@@ -7,7 +7,7 @@ Supported: Mask R-CNN with MSRoIHead, FPN or C4. Any other host is refused.
 --check IMAGES predicts images with the host and with the file, and prints how far they differ and
 how long they take, side by side.
 
-Needs the packages onnx and, for torch's newer exporter, onnxscript: pip install msrcnn_plugin[onnx]
+Needs the package onnx, and --simplify onnxslim: pip install msrcnn_plugin[onnx]
 
 example:
   msrcnn export my_config.py epoch_12.pth model.onnx
@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='normalise and pad in the file: it takes resized uint8 images, BGR',
     )
     parser.add_argument(
+        '--simplify', action='store_true', help='merge and drop operators; needs onnxslim'
+    )
+    parser.add_argument(
         '--check', type=Path, metavar='IMAGES', help='compare the file with the host on images'
     )
     parser.add_argument('--threads', type=int, default=1, help='of --check (%(default)s)')
@@ -67,19 +70,19 @@ def run(args: argparse.Namespace) -> int:
     images = image_files(args.check) if args.check else []
     for path in filter(None, [args.out, args.json]):
         require_writable(path)
-    from ..export import require_supported
-    from ..export.onnx_file import export_detector, export_head
+    from ..export.onnx_file import export_detector, export_head, require_onnxslim
     from ..export.trained_model import load_trained_model
 
+    if args.simplify:
+        require_onnxslim()
     model, metadata = load_trained_model(args.config, args.checkpoint, args.cfg_options)
-    require_supported(model)
     metadata.update(
         kind='head' if args.head_only else 'detector',
         preprocessing=args.with_preprocessing,
         size=_size(args.size, metadata['pad_size_divisor']),
     )
     if args.head_only:
-        export_head(model, args.out, metadata)
+        export_head(model, args.out, metadata, simplify=args.simplify)
     else:
         export_detector(
             model,
@@ -87,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             metadata,
             size=metadata['size'],
             preprocessing=args.with_preprocessing,
+            simplify=args.simplify,
         )
     record = dict(metadata, bytes=args.out.stat().st_size)
     print(f'{args.out}: {record["bytes"] / 2**20:.1f} MiB')

@@ -34,6 +34,7 @@ def bootstrap_gain(
     scores: str | ArrayLike,
     baseline: str | ArrayLike,
     *,
+    baseline_matches: Matches | None = None,
     max_dets: int | None = None,
     resamples: int = 1000,
     level: float = 0.95,
@@ -46,14 +47,18 @@ def bootstrap_gain(
     detections and objects. Images without either are not drawn, as they change no AP.
 
     Args:
-        scores, baseline: names of rankings, or (N,) finite in the order of ``matches``.
+        scores, baseline: names of rankings, or (N,) finite in the order of the detections.
+        baseline_matches: another test of the same images, whose detections ``baseline`` ranks; by
+            default ``matches``.
         max_dets: best detections of a category in an image that count (those of the main AP).
         resamples: how often images are drawn; 0 leaves the interval undefined.
         level: of the interval, in (0, 1).
 
     Raises:
-        ValueError: matches of an older file, which do not say in which image each object is.
+        ValueError: matches of an older file, which do not say in which image each object is, or of
+            other images than ``baseline_matches``.
     """
+    others = matches if baseline_matches is None else baseline_matches
     if not 0 < level < 1:
         raise ValueError(f'a level of {level}; expected one between 0 and 1, such as 0.95')
     if (matches.gt_image < 0).any():
@@ -61,12 +66,17 @@ def bootstrap_gain(
             'this file does not say in which image each object is, so images cannot be drawn: '
             'test the model again, files of this version do'
         )
+    if list(others.image_ids) != list(matches.image_ids):
+        raise ValueError(
+            f'matches of {len(matches.image_ids)} images and baseline_matches of '
+            f'{len(others.image_ids)}: expected tests of the same images'
+        )
     limit = main_limit(matches.protocol.max_dets) if max_dets is None else max_dets
     first, second = (
-        Ranking(matches, matches.checked(values), areas=1, max_dets=[limit])
-        for values in (scores, baseline)
+        Ranking(of, of.checked(values), areas=1, max_dets=[limit])
+        for of, values in ((matches, scores), (others, baseline))
     )
-    drawn = np.unique(np.concatenate([matches.image, matches.gt_image]))
+    drawn = np.unique(np.concatenate([matches.image, others.image, matches.gt_image]))
     weights = np.zeros(len(matches.image_ids))
 
     def gain(times: NDArray | float) -> float:

@@ -67,8 +67,8 @@ def check_file(
             pixels = read_image(file)
             runs = dict(
                 host=lambda: inference_detector(model, pixels).pred_instances.numpy(),  # noqa: B023
-                torch=lambda: _with_masks(eager(pixels)),  # noqa: B023
-                onnxruntime=lambda: _with_masks(deployed(pixels)),  # noqa: B023
+                torch=lambda: with_masks(eager(pixels)),  # noqa: B023
+                onnxruntime=lambda: with_masks(deployed(pixels)),  # noqa: B023
             )
             found = {}
             for name, run in runs.items():
@@ -103,6 +103,7 @@ def check_file(
     )
 
 
-def _with_masks(prediction: Prediction) -> Prediction:
+def with_masks(prediction: Prediction) -> Prediction:
+    """Returns a prediction after its masks are pasted, as the host's are."""
     _ = prediction.masks
     return prediction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import io
 import json
@@ -70,6 +71,7 @@ def export_detector(
     *,
     size: tuple[int, int] | None = None,
     preprocessing: bool = False,
+    simplify: bool = False,
 ) -> None:
     """Exports a whole model, for one image at a time.
 
@@ -83,9 +85,10 @@ def export_detector(
         metadata: JSON that travels in the file.
         size: (height, width) of the only images that the file takes, with their padding; by
             default it takes any.
+        simplify: merge and drop operators by onnxslim. The outputs stay the same.
 
     Raises:
-        ValueError: the model is not supported.
+        ValueError: the model is not supported, or onnxslim is missing.
     """
     deployed = DeploymentModel(model)
     height, width = size or (64, 96)
@@ -99,11 +102,16 @@ def export_detector(
         image = torch.zeros(1, 3, height, width)
         inputs = dict(image=image, valid_size=torch.tensor([height, width]))
     dynamic = DETECTION_AXES if size else {**DETECTION_AXES, 'image': axes}
-    _write(path, network, inputs, Detections._fields, dynamic, metadata)
+    _write(path, network, inputs, Detections._fields, dynamic, metadata, simplify=simplify)
 
 
 def export_head(
-    model: Any, path: str | os.PathLike, metadata: Mapping[str, Any], *, dynamo: bool = False
+    model: Any,
+    path: str | os.PathLike,
+    metadata: Mapping[str, Any],
+    *,
+    dynamo: bool = False,
+    simplify: bool = False,
 ) -> None:
     """Exports the MaskIoU head alone, with its calibration, for any number of RoIs.
 
@@ -112,6 +120,7 @@ def export_head(
 
     Args:
         dynamo: use torch's newer exporter. It is exact as well, slower, and writes more operators.
+        simplify: as in `export_detector`.
     """
     network = CalibratedScorer(model)
     head, side = network.scorer.head, network.scorer.mask_size
@@ -120,7 +129,21 @@ def export_head(
         mask_probs=torch.zeros(2, side, side),
         labels=torch.zeros(2, dtype=torch.long),
     )
-    _write(path, network, inputs, ('mask_ious',), HEAD_AXES, metadata, dynamo=dynamo)
+    outputs = ('mask_ious',)
+    _write(path, network, inputs, outputs, HEAD_AXES, metadata, dynamo=dynamo, simplify=simplify)
+
+
+def require_onnxslim() -> None:
+    """Raises a ValueError where the package that simplifies is missing."""
+    if importlib.util.find_spec('onnxslim') is None:
+        raise ValueError('--simplify needs the package onnxslim: pip install onnxslim')
+
+
+def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns the same computation in fewer operators."""
+    import onnxslim
+
+    return onnxslim.slim(model)
 
 
 @torch.no_grad()
@@ -133,7 +156,10 @@ def _write(
     metadata: Mapping[str, Any],
     *,
     dynamo: bool = False,
+    simplify: bool = False,
 ) -> None:
+    if simplify:
+        require_onnxslim()
     options: dict[str, Any] = dict(
         input_names=list(inputs),
         output_names=list(outputs),
@@ -157,6 +183,8 @@ def _write(
             network.eval(), tuple(inputs.values()), None if dynamo else stream, **options
         )
     written = program.model_proto if dynamo else onnx.load_from_string(stream.getvalue())
+    if simplify:
+        written = simplified(written)
     written.doc_string = ''
     domains = {entry.domain for entry in written.opset_import} - {'', 'ai.onnx'}
     used = domains & {node.domain for node in written.graph.node}

@@ -34,10 +34,16 @@ def require_supported(model: nn.Module) -> None:
 
 def _problems(model: Any) -> Iterator[str]:
     roi_head: Any = getattr(model, 'roi_head', None)
+    if roi_head is None:
+        yield f'the model is a {type(model).__name__}, which has no RoI head'
     if type(roi_head) not in ROI_HEADS:
         yield f'the RoI head is a {type(roi_head).__name__}, which cannot be exported'
     if getattr(roi_head, 'mask_rank_head', None) is not None:
-        yield 'the model has a mask_rank_head, which cannot be exported'
+        yield (
+            'the model has a mask_rank_head, which cannot be exported. Without it and its '
+            'calibration the mask score is class score x predicted IoU: --cfg-options '
+            'model.roi_head.mask_rank_head=None model.roi_head.mask_iou_calibration=None'
+        )
     yield from _own_method(model, 'the detector', 'predict', detectors.TwoStageDetector)
     yield from _own_method(model.rpn_head, 'rpn_head', '_predict_by_feat_single', RPNHead)
     yield from _own_method(roi_head.bbox_head, 'bbox_head', '_predict_by_feat_single', BBoxHead)

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from ..apis.evaluate_checkpoint import config_errors, load_weights, read_config, type_name
 from ..apis.test_set import label_categories
 from ..checkpoints import read_content
+from .supported import require_supported
 
 # Transforms that leave an image's pixels as they are.
 NEUTRAL = ('LoadAnnotations', 'PackDetInputs')
@@ -33,8 +34,8 @@ def load_trained_model(
         prepared, versions.
 
     Raises:
-        ValueError: config and checkpoint do not belong together, or images are prepared in a way
-            that the runtime does not know.
+        ValueError: config and checkpoint do not belong together, the model is not supported, or
+            images are prepared in a way that the runtime does not know.
     """
     cfg = read_config(config)
     cfg.merge_from_dict(dict(cfg_options or {}))
@@ -42,6 +43,7 @@ def load_trained_model(
     resize = _resize(cfg)
     with config_errors():
         model = init_detector(cfg, str(checkpoint), device='cpu')
+    require_supported(model)  # before anything is read from its parts
     load_weights(model, checkpoint)  # mmdet lets weights be missing
     return model, dict(
         categories=label_categories(cfg, model.dataset_meta['classes']),

@@ -55,6 +55,8 @@ class MSMaskRankHead(BaseModule):
         loss_weight: of U's loss and of the IoU's.
     """
 
+    # Of a model whose masks are soft, as test-time augmentation has them: see `rank_inputs`.
+    soft_mask_cut: float | None = None
     mean: Tensor
     std: Tensor
     input_names: Tensor
@@ -161,7 +163,8 @@ class MSMaskRankHead(BaseModule):
             results: N detections with the MaskIoU head's ``mask_ious``.
             mask_probs: (N, M, M) probabilities of the final masks.
         """
-        results.mask_ious, results.mask_scores = self.predict(*rank_inputs(results, mask_probs))
+        inputs = rank_inputs(results, mask_probs, self.soft_mask_cut)
+        results.mask_ious, results.mask_scores = self.predict(*inputs)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         name, entry = prefix[:-1] or 'the ranking head', state_dict.get(prefix + INPUT_ENTRY)

@@ -32,6 +32,7 @@ from .mask_forward import (
     stages,
 )
 from .mask_iou_calibration import CALIBRATION_NAME
+from .mask_rank_head import RANK_NAME
 
 if TYPE_CHECKING:
     from mmdet.models.roi_heads import StandardRoIHead as Host
@@ -188,9 +189,18 @@ class MaskScoringMixin(Host):
                 results.scores = results.mask_scores
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        if self.mask_iou_calibration is None:
-            # A model without calibration ignores the checkpoint's.
-            for key in [key for key in state_dict if key.startswith(prefix + CALIBRATION_NAME)]:
+        without_rank_head = self.mask_rank_head is None
+        ranked = any(key.startswith(f'{prefix}{RANK_NAME}.') for key in state_dict)
+        if without_rank_head and ranked and self.mask_iou_calibration is not None:
+            raise ValueError(
+                'the checkpoint has a ranking head, and its calibration maps the IoU of that head: '
+                'leave mask_iou_calibration out of the config too, or add mask_rank_head.'
+            )
+        # A model without calibration or ranking head ignores the checkpoint's.
+        ignored = [CALIBRATION_NAME] * (self.mask_iou_calibration is None)
+        ignored += [f'{RANK_NAME}.'] * without_rank_head
+        for key in list(state_dict):
+            if key.startswith(tuple(prefix + name for name in ignored)):
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args)
 

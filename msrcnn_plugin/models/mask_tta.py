@@ -58,6 +58,8 @@ class MSTTAModel(DetTTAModel):
             # Below 0 the host gives probabilities, in steps of 1/255, rounded down.
             self.cut = 255 * cfg['mask_thr_binary'] - 0.5
             roi_head.test_cfg = ConfigDict({**cfg, 'mask_thr_binary': -1})
+            if self.ranks_by_head:
+                roi_head.mask_rank_head.soft_mask_cut = self.cut
 
     def _merge_single_sample(self, data_samples: Sequence[DetDataSample]) -> DetDataSample:
         """Merges the predictions of the views of one image."""

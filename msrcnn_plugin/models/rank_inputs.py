@@ -43,27 +43,31 @@ class RankInputs(NamedTuple):
     pairs: Tensor
 
 
-def rank_inputs(results: InstanceData, mask_probs: Tensor) -> RankInputs:
+def rank_inputs(
+    results: InstanceData, mask_probs: Tensor, soft_mask_cut: float | None = None
+) -> RankInputs:
     """Computes the ranking head's inputs from an image's predictions, without a loop over them.
 
     Args:
         results: N detections as emitted, in the frame of their masks: ``bboxes``, ``labels``,
             ``scores``, ``masks`` (N, H, W) bool, and the MaskIoU head's IoU as ``mask_ious``.
         mask_probs: (N, M, M) probabilities of the final masks on the RoI grid.
+        soft_mask_cut: where the masks are soft, the value from which a pixel belongs to one.
 
     Raises:
-        ValueError: for soft masks.
+        ValueError: for soft masks without a cut.
     """
-    if results.masks.dtype != torch.bool:
+    masks = results.masks if soft_mask_cut is None else results.masks >= soft_mask_cut
+    if masks.dtype != torch.bool:
         raise ValueError(
-            f'the ranking head compares binary masks, but these are {results.masks.dtype}: set '
+            f'the ranking head compares binary masks, but these are {masks.dtype}: set '
             'test_cfg.rcnn.mask_thr_binary to 0 or more, such as 0.5.'
         )
     boxes, scores = get_box_tensor(results.bboxes).float(), results.scores.float()
-    intersections = sampled_intersections(results.masks, boxes)
+    intersections = sampled_intersections(masks, boxes)
     areas = intersections.diagonal()
     pairs = pair_numbers(intersections, areas, scores, results.labels)
-    alone = detection_numbers(scores, boxes, areas, tuple(results.masks.shape[1:]))
+    alone = detection_numbers(scores, boxes, areas, tuple(masks.shape[1:]))
     stride = max(mask_probs.size(1) // MASK_SIDE, 1)
     soft = soft_numbers(mask_probs[:, ::stride, ::stride].float())
     carried = torch.stack([alone[:, 0], soft[:, 0]], 1)

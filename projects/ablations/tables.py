@@ -130,6 +130,16 @@ RESCORED = (
     interval('gain by cross-validation', 'cross_validation'),
     figure('s to fit', 'fit_seconds', 1, 0),
 )
+FROM_RUNTIME = (
+    Column('', titled, '---'),
+    figure('one thread (ms)', 'threads_1.seconds', 1000, 0),
+    figure('ratio', 'threads_1.ratio', 1, 2),
+    figure('two threads (ms)', 'threads_2.seconds', 1000, 0),
+    figure('ratio', 'threads_2.ratio', 1, 2),
+    figure('error', 'threads_1.error', 1, 5),
+    figure('images of other counts', 'threads_1.other_counts', 1, 0),
+    figure('MiB', 'bytes', 2**-20, 1),
+)
 TABLES = {
     'nuclei': Table(
         'nuclei',
@@ -162,6 +172,33 @@ TABLES = {
             interval('gain at 100 detections', 'at_100.gain'),
             PEARSON,
             ECE,
+        ),
+    ),
+    'export-ap': Table(
+        'export',
+        (
+            Column('', titled, '---'),
+            figure('detections', 'detections', 1, 0),
+            figure('mask AP by class score', 'at_300.score', 100, 2),
+            figure('by mask score', 'at_300.mask_score', 100, 2),
+        ),
+        studies=('export-ap',),
+    ),
+    'export-image': Table('export', FROM_RUNTIME, studies=('export-image',)),
+    'export-head': Table('export', FROM_RUNTIME, studies=('export-head',)),
+    'tta': Table(
+        'tta',
+        (
+            Column('', titled, '---'),
+            figure('box AP', 'at_300.box.ap', 100, 1),
+            interval('gain', 'at_300.box'),
+            figure('mask AP by class score', 'at_300.class_score.ap', 100, 1),
+            interval('gain', 'at_300.class_score'),
+            figure('by mask score', 'at_300.mask_score.ap', 100, 1),
+            interval('gain', 'at_300.mask_score'),
+            figure('by class score × agreement', 'at_300.agreement.ap', 100, 1),
+            interval('gain', 'at_300.agreement'),
+            figure('time', 'ratio', 1, 1),
         ),
     ),
     'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),

@@ -1,6 +1,8 @@
 """`msrcnn export` and `msrcnn predict` give what the host gives for the same image files."""
 
 import json
+import sys
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -170,6 +172,16 @@ def test_wrong_input_of_export(models_folder, tmp_path, capsys):
     options = ['--cfg-options', 'test_dataloader.dataset.pipeline.1.type=RandomFlip']
     assert 'the test pipeline is' in refused(['export', *scored, out, *options], capsys)
     assert not out.exists()
+
+
+def test_simplifying_needs_its_package(models_folder, tmp_path, capsys):
+    words = ['export', models_folder / 'scored.py', models_folder / 'scored.pth']
+    out = tmp_path / 'head.onnx'
+    with patch.dict(sys.modules, onnxslim=None):
+        refused([*words, out, '--head-only', '--simplify'], capsys)
+    assert not out.exists()
+    assert main.main([*map(str, [*words, out, '--head-only', '--simplify'])]) == 0
+    assert json.loads(onnx.load(out).metadata_props[0].value)['kind'] == 'head'
 
 
 def test_an_image_of_another_kind(deployed):

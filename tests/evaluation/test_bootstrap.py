@@ -90,6 +90,18 @@ def test_the_same_ranking_gains_nothing():
     assert (found.gain, found.low, found.high) == (0, 0, 0)
 
 
+def test_two_tests_of_the_same_images():
+    data, results = random_set(1, images=6, truths=6, detections=30)
+    ours, theirs = matches_of(data, results), matches_of(data, results[::2])
+    scores, baseline = (np.linspace(1, 0, len(each)) for each in (ours, theirs))
+    found = bootstrap_gain(ours, scores, baseline, baseline_matches=theirs, resamples=20)
+    assert found.gain == pytest.approx(ours.rank(scores).ap() - theirs.rank(baseline).ap())
+    assert found.low < found.gain < found.high
+    other, _ = random_set(1, images=5)
+    with pytest.raises(ValueError, match='the same images'):
+        bootstrap_gain(ours, scores, [], baseline_matches=matches_of(other, []))
+
+
 def test_a_seed_gives_the_same_interval_and_a_wider_level_a_wider_one():
     data, results = random_set(1, images=6, truths=6, detections=30)
     scores, baseline = np.random.default_rng(0).random((2, len(results)))

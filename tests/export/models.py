@@ -65,3 +65,9 @@ def host_prediction(model, image, size):
     side = 2 * model.roi_head.mask_iou_head.roi_feat_size[0]
     results.mask_probs = probs[0] if probs else torch.zeros(0, side, side)
     return results
+
+
+def levels_of(model, results):
+    """The levels of the pyramid that the masks of detections are pooled from."""
+    rois = torch.cat([torch.zeros(len(results), 1), results.bboxes], 1)
+    return set(model.roi_head.mask_roi_extractor.map_roi_levels(rois, 4).tolist())

@@ -6,7 +6,7 @@ import torch
 from msrcnn_plugin.export import DeploymentModel
 
 from ..models.hosts import HOST_WARNINGS
-from .models import NOTHING, SIZES, host_prediction, noise, varied_model
+from .models import NOTHING, SIZES, host_prediction, levels_of, noise, varied_model
 
 pytestmark = HOST_WARNINGS
 
@@ -97,10 +97,13 @@ def test_sizes_paddings_and_counts():
     for size, padded in SIZES.items():
         host = assert_equals_host(model, noise(padded), size)
         counts[size] = len(host)
-        rois = torch.cat([torch.zeros(len(host), 1), host.bboxes], 1)
-        levels |= set(model.roi_head.mask_roi_extractor.map_roi_levels(rois, 4).tolist())
+        levels |= levels_of(model, host)
     assert max(counts.values()) == 100
     assert levels == {0, 1, 2, 3}
+    for extractor in (model.roi_head.bbox_roi_extractor, model.roi_head.mask_roi_extractor):
+        extractor.finest_scale = 56
+    host = assert_equals_host(model, noise((64, 64)), (64, 60))
+    assert levels_of(model, host) == {0}  # the other levels have no RoI
     assert not len(assert_equals_host(model, noise((64, 64)), NOTHING))
     assert not len(assert_equals_host(model, torch.zeros(1, 3, 64, 64), (64, 64)))
 

@@ -9,10 +9,15 @@ import pytest
 import torch
 
 from msrcnn_plugin.export.deployment import DeploymentModel, Detections
-from msrcnn_plugin.export.onnx_file import CalibratedScorer, export_detector, export_head
+from msrcnn_plugin.export.onnx_file import (
+    CalibratedScorer,
+    export_detector,
+    export_head,
+    simplified,
+)
 
 from ..models.hosts import HOST_WARNINGS
-from .models import NOTHING, SIZES, host_prediction, noise, varied_model
+from .models import NOTHING, SIZES, host_prediction, levels_of, noise, varied_model
 
 pytestmark = HOST_WARNINGS
 TOLERANCE = dict(bboxes=1e-3, labels=0, scores=1e-4, mask_probs=1e-4, mask_ious=1e-4)
@@ -108,8 +113,14 @@ def test_c4_and_a_blank_image_whose_scores_tie(tmp_path):
     assert_equals_host(found, host[sorted_rows(host.bboxes, host.labels)], order)
 
 
-def test_preprocessing_in_the_graph(tmp_path):
-    model = varied_model(change=class_agnostic)
+def class_agnostic_of_one_level(cfg):
+    class_agnostic(cfg)
+    for key in ('bbox_roi_extractor', 'mask_roi_extractor'):
+        cfg.roi_head[key].finest_scale = 56
+
+
+def test_preprocessing_in_the_graph_and_levels_without_rois(tmp_path):
+    model = varied_model(change=class_agnostic_of_one_level)
     export_detector(model, tmp_path / 'raw.onnx', {}, preprocessing=True)
     image = np.random.default_rng(0).integers(0, 255, (50, 61, 3), dtype=np.uint8)
     found = Detections(*session_of(tmp_path / 'raw.onnx').run(None, dict(image=image)))
@@ -117,7 +128,7 @@ def test_preprocessing_in_the_graph(tmp_path):
     prepared = model.data_preprocessor(data)['inputs']
     assert prepared.shape[2:] == (64, 64)
     host = host_prediction(model, prepared, (50, 61))
-    assert len(host)
+    assert levels_of(model, host) == {0}
     assert_equals_host(found, host)
 
 
@@ -140,6 +151,22 @@ def test_the_head_alone(dynamo, tmp_path):
         with torch.no_grad():
             expected = CalibratedScorer(model)(**inputs)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_simplified_file_gives_the_same(exported, tmp_path):
+    _, path, session = exported
+    slim = tmp_path / 'slim.onnx'
+    simplified_model = simplified(onnx.load(path))
+    onnx.save(simplified_model, slim)
+    assert len(simplified_model.graph.node) < 0.9 * len(onnx.load(path).graph.node)
+    assert {node.domain for node in simplified_model.graph.node} <= {'', 'ai.onnx'}
+    simplified_session = session_of(slim)
+    cases = [(size, noise(padded)) for size, padded in SIZES.items()]
+    for size, image in [*cases, (NOTHING, noise((64, 64))), ((64, 64), torch.zeros(1, 3, 64, 64))]:
+        expected = detections(session, image, size)
+        found = detections(simplified_session, image, size)
+        for name, values in found._asdict().items():
+            np.testing.assert_allclose(values, getattr(expected, name), rtol=0, atol=1e-5)
 
 
 def test_nothing_is_written_for_a_model_that_is_refused(tmp_path):

@@ -65,6 +65,11 @@ def test_parts_that_are_not_supported(change, problem, model):
         DeploymentModel(model)
 
 
+def test_a_model_without_a_roi_head():
+    with pytest.raises(ValueError, match='is a Identity, which has no RoI head'):
+        DeploymentModel(nn.Identity())
+
+
 def test_a_model_without_a_mask_iou_head():
     with pytest.raises(ValueError, match='the RoI head is a StandardRoIHead'):
         DeploymentModel(build_tiny_model('StandardRoIHead'))

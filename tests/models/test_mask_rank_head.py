@@ -346,6 +346,19 @@ def test_a_checkpoint_without_the_head_is_refused(models):
         ranked.load_state_dict(models.plain.state_dict())
 
 
+def test_a_model_without_the_head_ignores_its_weights(models):
+    plain = build_tiny_model()
+    plain.load_state_dict(models.ranked.state_dict())
+    assert torch.equal(
+        plain.roi_head.mask_iou_head.fc_mask_iou.weight,
+        models.ranked.roi_head.mask_iou_head.fc_mask_iou.weight,
+    )
+    # The calibration of a ranked model maps another IoU.
+    calibrated = build_tiny_model(mask_iou_calibration=dict(type='MaskIoUCalibration'))
+    with pytest.raises(ValueError, match='leave mask_iou_calibration out'):
+        calibrated.load_state_dict(models.ranked.state_dict())
+
+
 def test_weights_that_read_other_numbers_are_refused():
     weights = MSMaskRankHead().state_dict()
     names = ','.join((*NUMBERS[:-1], 'colour', *PAIRS)).encode()

@@ -1,0 +1,1 @@
+"""Studies of export, of the runtime and of test-time augmentation; not installed."""
