@@ -65,9 +65,7 @@ def make_set(folder: Path, images: int, seed: int = 0) -> dict[str, int]:
                 number = len(annotations) + 1
                 which = dict(id=number, image_id=image, category_id=category, iscrowd=0)
                 annotations.append({**pool[place][0], **which})
-            lines = [
-                _detection(rng, image, pool, places, classes) for _ in range(DETECTIONS)
-            ]
+            lines = [_detection(rng, image, pool, places, classes) for _ in range(DETECTIONS)]
             stream.write(',\n' * (image > 1) + ',\n'.join(lines))
         stream.write(']')
     size = dict(height=HEIGHT, width=WIDTH)
