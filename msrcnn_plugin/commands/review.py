@@ -1,5 +1,11 @@
 """Queues masks for human review: those with a low predicted IoU, lowest first.
 
+  msrcnn review CONFIG CHECKPOINT IMAGES OUT
+      masks that a model with a MaskIoU head predicts
+  msrcnn review OUT --annotations FILE.json --results DT.json
+      masks of a results file with `mask_iou`, such as `msrcnn rescore apply` writes; needs neither
+      mmdet nor torch. FILE.json lists images and categories in COCO format.
+
 With --threshold, those below a threshold of `msrcnn threshold`: the masks from it on keep its
 promise.
 
@@ -14,8 +20,9 @@ Exit status 1: some images cannot be read. They are named and left out; OUT hold
 Finished images are kept in OUT.partial until every image is in OUT. Called again with the same
 model and options, the command goes on from there.
 
-example:
+examples:
   msrcnn review my_config.py epoch_12.pth images/ queue.json --below 0.7
+  msrcnn review queue.json --annotations val.json --results dt_scored.json
 """
 
 from __future__ import annotations
@@ -41,10 +48,9 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tif
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `msrcnn review`."""
-    parser.add_argument('config', type=Path, help='of a model with a MaskIoU head')
-    parser.add_argument('checkpoint', type=Path, help='its weights')
-    parser.add_argument('images', type=Path, help='an image, or a folder of them')
-    parser.add_argument('out', type=Path, help='COCO annotation file to write')
+    parser.add_argument('inputs', nargs='+', type=Path, metavar='FILE', help='see above')
+    parser.add_argument('--annotations', type=Path, metavar='FILE.json', help='images, categories')
+    parser.add_argument('--results', type=Path, metavar='DT.json', help='detections in COCO format')
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument(
         '--below',
@@ -74,18 +80,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predicts the images that are not finished and writes the queue of all."""
-    require_files([args.config, args.checkpoint, args.threshold])
+    """Queues masks of a results file, or predicts the images that are not finished."""
+    given = len(args.inputs)
+    if args.results is None and args.annotations is None and given == 4:
+        return _review_model(args, *args.inputs)
+    if args.results and args.annotations and given == 1:
+        return _review_results(args, *args.inputs)
+    raise ValueError(
+        'give CONFIG CHECKPOINT IMAGES OUT, or OUT --annotations FILE.json --results DT.json'
+    )
+
+
+def _review_results(args: argparse.Namespace, out: Path) -> int:
+    require_files([args.annotations, args.results, args.threshold])
     limits = _limits(args)
-    files = image_files(args.images)
-    partial = args.out.with_name(f'{args.out.name}.partial')
-    for path in filter(None, [args.out, partial, args.json]):
+    for path in filter(None, [out, args.json]):
+        require_writable(path)
+    from ..evaluation.coco_files import read_ground_truth, read_results
+
+    truth = read_ground_truth(args.annotations, required=('file_name',))
+    by, below = limits['by'], limits['below']
+    found = read_results(args.results, truth, scores=('score', by))
+    queued = [
+        place
+        for place in found.scores[by].argsort(kind='stable').tolist()
+        if found.scores[by][place] < below
+        and found.scores['score'][place] >= limits['min_score']
+        and found.dataset['annotations'][place]['area']
+    ]
+    annotations = [
+        dict(
+            {key: values[place].item() for key, values in found.scores.items()},
+            id=number,
+            image_id=truth.image_ids[entry['image_id'] - 1],
+            category_id=truth.category_ids[entry['category_id'] - 1],
+            **{key: entry[key] for key in ('segmentation', 'area', 'bbox', 'iscrowd')},
+        )
+        for number, place in enumerate(queued, 1)
+        for entry in [found.dataset['annotations'][place]]
+    ]
+    images, categories = (
+        [dict(entry, id=identity) for entry, identity in zip(truth.dataset[section], ids)]
+        for section, ids in (('images', truth.image_ids), ('categories', truth.category_ids))
+    )
+    queue = dict(images=images, annotations=annotations, categories=categories)
+    _write(args, out, queue, limits, {})
+    return 0
+
+
+def _review_model(
+    args: argparse.Namespace, config: Path, checkpoint: Path, images: Path, out: Path
+) -> int:
+    require_files([config, checkpoint, args.threshold])
+    limits = _limits(args)
+    files = image_files(images)
+    partial = out.with_name(f'{out.name}.partial')
+    for path in filter(None, [out, partial, args.json]):
         require_writable(path)
     from ..apis.review_queue import merge_queue
 
-    inferencer, categories = _load_model(args)
-    entries, problems = _predict(args, files, inferencer, categories, limits, partial)
+    inferencer, categories = _load_model(config, checkpoint, args.device)
+    header = dict(models=[_stamp(config), _stamp(checkpoint)], categories=categories, **limits)
+    entries, problems = _predict(files, inferencer, categories, limits, partial, header)
     queue = merge_queue(entries, categories, limits['by'])
+    _write(args, out, queue, limits, problems)
+    if problems:
+        print(f'msrcnn review: {len(problems)} images left out', file=sys.stderr)
+        return SOME_UNREADABLE
+    partial.unlink()
+    return 0
+
+
+def _write(
+    args: argparse.Namespace,
+    out: Path,
+    queue: dict[str, Any],
+    limits: Mapping[str, Any],
+    problems: Mapping[str, str],
+) -> None:
+    """Writes the queue and the counts, and prints these."""
     counts = dict(
         images=len(queue['images']),
         masks=len(queue['annotations']),
@@ -95,19 +168,14 @@ def run(args: argparse.Namespace) -> int:
     )
     print(
         '{images} images, {masks} masks with a {name} below {below}'.format(
-            name=NAMES[limits['by']], **counts
+            name=NAMES.get(limits['by'], limits['by']), **counts
         )
     )
-    with atomic_write(args.out) as stream:
+    with atomic_write(out) as stream:
         stream.write(json.dumps(_formatted(queue, args.format)).encode())
     if args.json:
         write_json(args.json, counts)
-    print(args.out)
-    if problems:
-        print(f'msrcnn review: {len(problems)} images left out', file=sys.stderr)
-        return SOME_UNREADABLE
-    partial.unlink()
-    return 0
+    print(out)
 
 
 def image_files(images: Path) -> list[Path]:
@@ -142,39 +210,38 @@ def _limits(args: argparse.Namespace) -> dict[str, Any]:
     """Returns which masks are queued, as `image_entry` takes it."""
     if args.threshold is None:
         return dict(by='mask_iou', below=args.below, min_score=args.min_score)
-    from ..apis.review_queue import FIELDS
     from ..evaluation.threshold import read_threshold
 
     key, below = read_threshold(args.threshold)
-    if key not in FIELDS:
-        raise ValueError(f'{args.threshold} is of {key}; expected one of {", ".join(FIELDS)}')
+    if args.results is None and key not in NAMES:
+        raise ValueError(f'{args.threshold} is of {key}; expected one of {", ".join(NAMES)}')
     return dict(by=key, below=below, min_score=args.min_score)
 
 
-def _load_model(args: argparse.Namespace) -> tuple[MaskScoringInferencer, list[dict[str, Any]]]:
+def _load_model(
+    config: Path, checkpoint: Path, device: str | None
+) -> tuple[MaskScoringInferencer, list[dict[str, Any]]]:
     """Returns the model, and the COCO category of each of its labels."""
     from ..apis import MaskScoringInferencer
     from ..apis.evaluate_checkpoint import config_errors, load_weights, read_config
     from ..apis.test_set import label_categories
     from ..checkpoints import read_content
 
-    cfg = read_config(args.config)
-    read_content(args.checkpoint)  # refuses what is no checkpoint
+    cfg = read_config(config)
+    read_content(checkpoint)  # refuses what is no checkpoint
     with config_errors():
-        inferencer = MaskScoringInferencer(
-            cfg, str(args.checkpoint), device=args.device, show_progress=False
-        )
-    load_weights(inferencer.model, args.checkpoint)  # mmdet lets weights be missing
+        inferencer = MaskScoringInferencer(cfg, str(checkpoint), device=device, show_progress=False)
+    load_weights(inferencer.model, checkpoint)  # mmdet lets weights be missing
     return inferencer, label_categories(cfg, inferencer.model.dataset_meta['classes'])
 
 
 def _predict(
-    args: argparse.Namespace,
     files: list[Path],
     inferencer: MaskScoringInferencer,
     categories: list[dict[str, Any]],
     limits: dict[str, Any],
     partial: Path,
+    header: Mapping[str, Any],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Returns the entries of all readable images in their order, and the problems of the others."""
     from rich.console import Console
@@ -183,8 +250,6 @@ def _predict(
     from ..apis.review_queue import image_entry
     from ..image_problem import image_problem
 
-    models = [_stamp(path) for path in (args.config, args.checkpoint)]
-    header = dict(models=models, categories=categories, **limits)
     done = _resume(partial, header)
     entries, problems = [], {}
     console = Console(stderr=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .rankings import Ranking, main_limit
+from .assignment import assign, outside, rank_in_group
+from .rankings import main_limit
 
 if TYPE_CHECKING:
     from .matches import Matches
@@ -73,7 +74,7 @@ def bootstrap_gain(
         )
     limit = main_limit(matches.protocol.max_dets) if max_dets is None else max_dets
     first, second = (
-        Ranking(of, of.checked(values), areas=1, max_dets=[limit])
+        WeightedAP(of, of.checked(values), limit)
         for of, values in ((matches, scores), (others, baseline))
     )
     drawn = np.unique(np.concatenate([matches.image, others.image, matches.gt_image]))
@@ -81,8 +82,7 @@ def bootstrap_gain(
 
     def gain(times: NDArray | float) -> float:
         weights[drawn] = times
-        ap, baseline_ap = (of.ap(weights).ap(max_dets=limit) for of in (first, second))
-        return ap - baseline_ap
+        return first(weights) - second(weights)
 
     rng, count = np.random.default_rng(seed), len(drawn)
     # Multinomial counts are what drawing with replacement amounts to.
@@ -92,3 +92,82 @@ def bootstrap_gain(
     tail = (1 - level) / 2
     low, high = np.quantile(gains, [tail, 1 - tail]) if len(gains) else (np.nan, np.nan)
     return BootstrapGain(gain(1.0), float(low), float(high), count)
+
+
+class WeightedAP:
+    """COCO's main AP of one ranking, where images count several times.
+
+    What an image counts changes no match, so all draws share one assignment. The detections of a
+    category ``k`` at an IoU threshold ``i`` are a *segment*, number ``i * K + k``. Precision is
+    highest at true positives, so a draw goes through these alone.
+
+    Args:
+        scores: (N,) finite, in the order of ``matches``.
+        limit: best detections of a category in an image that count.
+    """
+
+    def __init__(self, matches: Matches, scores: NDArray[np.float64], limit: int) -> None:
+        protocol, count = matches.protocol, len(matches.category_ids)
+        ranks = rank_in_group(scores, matches.group)
+        everything = protocol.area_ranges[:1]
+        found = assign(matches, ranks, protocol.iou_thresholds, everything, limit)
+        order = np.lexsort((-scores, matches.category))
+        order = order[ranks[order] < limit]
+        ignored = found.ignored[0][:, order]
+        counts = ~(matches.gt_crowd | outside(matches.gt_area, everything)[0])
+        self._gt_image, self._gt_category = matches.gt_image[counts], matches.gt_category[counts]
+        self._image, category = matches.image[order], matches.category[order]
+        self._shape = len(protocol.iou_thresholds), count
+        self._recalls = protocol.recall_thresholds
+        segments = np.arange(self._shape[0] * count)
+
+        def listed(chosen: NDArray[np.bool_]) -> tuple[NDArray, ...]:
+            threshold, place = np.nonzero(chosen)
+            segment = threshold * count + category[place]
+            return place, threshold * len(order) + place, segment
+
+        self._place, key, self._segment = listed((found.pair[0][:, order] >= 0) & ~ignored)
+        self._ignored, ignored_key, ignored_segment = listed(ignored)
+        self._bounds = np.searchsorted(self._segment, [segments, segments + 1])
+        self._first_of_category = np.searchsorted(category, category[self._place])
+        self._ignored_before = np.searchsorted(ignored_key, key)
+        self._first_ignored = np.searchsorted(ignored_segment, self._segment)
+
+    def __call__(self, weights: NDArray[np.float64]) -> float:
+        """Returns AP where image ``b`` is there ``weights[b]`` times, a whole number each, (B,).
+
+        It is NaN without objects.
+        """
+        thresholds, count = self._shape
+        objects = np.bincount(self._gt_category, weights[self._gt_image], count)
+        if not objects.any():
+            return float('nan')
+        times = weights[self._image]
+        every, true, ignored = (
+            np.concatenate([[0.0], np.cumsum(values)])
+            for values in (times, times[self._place], times[self._ignored])
+        )
+        start, stop = self._bounds
+        found = true[1:] - true[start[self._segment]]
+        kept = every[self._place + 1] - every[self._first_of_category]
+        kept -= ignored[self._ignored_before] - ignored[self._first_ignored]
+        precision = np.append(found / (kept + np.spacing(1)), 0.0)
+        # The first true positive of each segment that reaches each recall, by whole numbers.
+        needed = np.tile(_needed(objects, self._recalls), (thresholds, 1))
+        reached = (needed <= (true[stop] - true[start])[:, None]) & (stop > start)[:, None]
+        step = max(every[-1], objects.max()) + 2
+        offsets = step * np.arange(thresholds * count)
+        first = np.searchsorted(found + offsets[self._segment], needed + offsets[:, None])
+        highest = np.maximum.reduceat(precision, first.ravel()).reshape(first.shape)
+        highest = np.where(reached, highest, 0.0)
+        envelope = np.maximum.accumulate(highest[:, ::-1], axis=1)
+        return float(envelope.reshape(thresholds, count, -1)[:, objects > 0].mean())
+
+
+def _needed(objects: NDArray[np.float64], recalls: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the fewest true positives (K, R) whose share of the objects (K,) is the recall."""
+    objects = np.maximum(objects, 1)[:, None]
+    needed = np.ceil(recalls * objects)
+    needed -= (needed > 0) & ((needed - 1) / objects >= recalls)  # rounding
+    needed += needed / objects < recalls
+    return needed

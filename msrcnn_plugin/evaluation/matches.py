@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bootstrap import BootstrapGain, bootstrap_gain
-from .rankings import RankedAP, Ranking
+from .rankings import RankedAP, rank_matches
 
 # Scores that `rank` makes of others; every other name is one of `Matches.scores`.
 DERIVED = ('prob', 'stability', 'oracle', 'unique')
@@ -179,7 +179,7 @@ class Matches:
         Args:
             scores: a name that `ranking_scores` takes, or one finite number a detection, (N,).
         """
-        return Ranking(self, self.checked(scores)).ap()
+        return rank_matches(self, self.checked(scores))
 
     def bootstrap(
         self,

@@ -118,115 +118,55 @@ def _mean_of_defined(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if values.size else float('nan')
 
 
-@dataclass(frozen=True)
-class _Category:
-    """The detections (n,) of one category, best first, and its ground truths (g,)."""
-
-    true_positive: NDArray[np.bool_]  # (A, I, n)
-    false_positive: NDArray[np.bool_]  # (A, I, n)
-    rank: NDArray[np.int64]  # (n,) within its image
-    image: NDArray[np.int64]  # (n,)
-    gt_image: NDArray[np.int64]  # (g,)
-    gt_counts: NDArray[np.bool_]  # (A, g) neither a crowd nor outside the size range
-
-
-class Ranking:
-    """The masks under one ranking, matched once; `ap` counts what was matched.
-
-    A weight of an image changes what counts and never what matches, so that a bootstrap matches
-    once as well.
+def rank_matches(matches: Matches, scores: NDArray[np.float64]) -> RankedAP:
+    """Computes precision and recall of the masks under one ranking.
 
     Args:
         scores: (N,) finite, in the order of ``matches``.
-        areas: how many of the protocol's object sizes to count; None means all.
-        max_dets: limits on the detections of a category in an image; None means the protocol's.
     """
-
-    def __init__(
-        self,
-        matches: Matches,
-        scores: NDArray[np.float64],
-        *,
-        areas: int | None = None,
-        max_dets: Sequence[int] | None = None,
-    ) -> None:
-        protocol = matches.protocol
-        self._protocol, self._category_ids = protocol, matches.category_ids
-        self._frequencies = matches.frequencies
-        self._max_dets = sorted(protocol.max_dets if max_dets is None else max_dets)
-        self._sizes = protocol.area_names[:areas]
-        area_ranges = protocol.area_ranges[:areas]
-        ranks = rank_in_group(scores, matches.group)
-        found = assign(matches, ranks, protocol.iou_thresholds, area_ranges, self._max_dets[-1])
-        counts = ~(matches.gt_crowd | outside(matches.gt_area, area_ranges))
-        # Stable: equal scores stay in COCO's order.
-        order = np.lexsort((-scores, matches.category))
-        numbers = np.arange(len(matches.category_ids) + 1)
-        cuts = np.searchsorted(matches.category[order], numbers)
-        gt_order = np.argsort(matches.gt_category, kind='stable')
-        gt_cuts = np.searchsorted(matches.gt_category[gt_order], numbers)
-        self._categories = []
-        for k in numbers[:-1]:
-            members, gts = order[cuts[k] : cuts[k + 1]], gt_order[gt_cuts[k] : gt_cuts[k + 1]]
-            matched, ignored = found.pair[:, :, members] >= 0, found.ignored[:, :, members]
-            self._categories.append(
-                _Category(
-                    true_positive=matched & ~ignored,
-                    false_positive=~matched & ~ignored,
-                    rank=ranks[members],
-                    image=matches.image[members],
-                    gt_image=matches.gt_image[gts],
-                    gt_counts=counts[:, gts],
-                )
-            )
-
-    def ap(self, image_weights: NDArray[np.float64] | None = None) -> RankedAP:
-        """Precision and recall, where image ``b`` is there ``image_weights[b]`` times, (B,)."""
-        protocol = self._protocol
-        shape = (len(self._categories), len(self._sizes), len(self._max_dets))
-        precision = np.full(
-            (len(protocol.iou_thresholds), len(protocol.recall_thresholds), *shape), -1.0
-        )
-        recall = np.full((len(protocol.iou_thresholds), *shape), -1.0)
-        for k, category in enumerate(self._categories):
-            self._fill(precision[:, :, k], recall[:, k], category, image_weights)
-        return RankedAP(
-            precision=precision,
-            recall=recall,
-            iou_thresholds=protocol.iou_thresholds,
-            category_ids=self._category_ids,
-            sizes=self._sizes,
-            max_dets=tuple(self._max_dets),
-            frequencies=self._frequencies,
-        )
-
-    def _fill(
-        self,
-        precision: NDArray[np.float64],
-        recall: NDArray[np.float64],
-        category: _Category,
-        image_weights: NDArray[np.float64] | None,
-    ) -> None:
-        """Writes precision (I, R, A, M) and recall (I, A, M) of one category."""
-        weights, gt_weights = np.ones(()), np.ones(len(category.gt_image))
-        if image_weights is not None:
-            weights = image_weights[category.image]
-            gt_weights = image_weights[category.gt_image]
-        gt_counts = category.gt_counts @ gt_weights
-        highest = category.rank.max(initial=-1)
-        for m, limit in enumerate(self._max_dets):
-            if m and highest < self._max_dets[m - 1]:  # the limit before kept all detections
-                precision[..., m], recall[..., m] = precision[..., m - 1], recall[..., m - 1]
+    protocol = matches.protocol
+    max_dets = sorted(protocol.max_dets)
+    ranks = rank_in_group(scores, matches.group)
+    found = assign(matches, ranks, protocol.iou_thresholds, protocol.area_ranges, max_dets[-1])
+    counts = ~(matches.gt_crowd | outside(matches.gt_area, protocol.area_ranges))
+    shape = (len(matches.category_ids), len(protocol.area_names), len(max_dets))
+    precision = np.full(
+        (len(protocol.iou_thresholds), len(protocol.recall_thresholds), *shape), -1.0
+    )
+    recall = np.full((len(protocol.iou_thresholds), *shape), -1.0)
+    # Stable: equal scores stay in COCO's order.
+    order = np.lexsort((-scores, matches.category))
+    numbers = np.arange(len(matches.category_ids) + 1)
+    cuts = np.searchsorted(matches.category[order], numbers)
+    for k in numbers[:-1]:
+        members = order[cuts[k] : cuts[k + 1]]
+        matched, ignored = found.pair[:, :, members] >= 0, found.ignored[:, :, members]
+        true_positive, false_positive = matched & ~ignored, ~matched & ~ignored  # (A, I, n)
+        gt_counts = counts[:, matches.gt_category == k].sum(axis=1)
+        rank = ranks[members]
+        highest = rank.max(initial=-1)
+        for m, limit in enumerate(max_dets):
+            if m and highest < max_dets[m - 1]:  # the limit before kept all detections
+                precision[:, :, k, :, m] = precision[:, :, k, :, m - 1]
+                recall[:, k, :, m] = recall[:, k, :, m - 1]
                 continue
-            kept = slice(None) if highest < limit else category.rank < limit
-            times = weights[kept] if weights.ndim else weights
+            kept = slice(None) if highest < limit else rank < limit
             for a in np.flatnonzero(gt_counts):
-                precision[:, :, a, m], recall[:, a, m] = precision_at_recall(
-                    category.true_positive[a][:, kept] * times,
-                    category.false_positive[a][:, kept] * times,
+                precision[:, :, k, a, m], recall[:, k, a, m] = precision_at_recall(
+                    true_positive[a][:, kept],
+                    false_positive[a][:, kept],
                     gt_counts[a],
-                    self._protocol.recall_thresholds,
+                    protocol.recall_thresholds,
                 )
+    return RankedAP(
+        precision=precision,
+        recall=recall,
+        iou_thresholds=protocol.iou_thresholds,
+        category_ids=matches.category_ids,
+        sizes=protocol.area_names,
+        max_dets=tuple(max_dets),
+        frequencies=matches.frequencies,
+    )
 
 
 def precision_at_recall(
@@ -235,7 +175,7 @@ def precision_at_recall(
     """Highest precision at each recall or beyond it (I, R), 0 where not reached; final recall (I,).
 
     Args:
-        true_positive, false_positive: (I, n) how often each detection counts as one, best first.
+        true_positive, false_positive: (I, n) what each detection counts as, best first.
         gt_count: ground truths that count, more than 0.
         recalls: (R,) ascending.
 

@@ -6,7 +6,7 @@
 The trees learn from the results of the first data set and rank the masks of the second. Without a
 second one, those of each fifth of the images are ranked by trees that learnt from the others.
 Records: all numbers; without one group of numbers at a time; fitted on fewer images. All records of
-NAME are replaced.
+NAME are replaced. --feature names further numbers of the results, a group of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightgbm import Booster
 from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
@@ -31,7 +33,7 @@ sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 from msrcnn_plugin.evaluation import Matches, Rescorer  # noqa: E402
 from msrcnn_plugin.evaluation.coco_files import Results  # noqa: E402
 from msrcnn_plugin.evaluation.matching import pairwise_rle_iou  # noqa: E402
-from msrcnn_plugin.evaluation.rescorer import predict_held_out, train_trees  # noqa: E402
+from msrcnn_plugin.evaluation.rescorer import FOLDS, train_trees  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer_input import read_for_fit  # noqa: E402
 from msrcnn_plugin.evaluation.rescorer_table import detection_table, table_columns  # noqa: E402
 from projects.ablations.records import (  # noqa: E402
@@ -45,6 +47,8 @@ RECORDS = REPOSITORY / 'results' / 'rescore.json'
 PACKAGES = ('lightgbm', 'scikit-learn', 'numpy', 'pycocotools')
 IMAGES = (25, 50, 100, 200, 400)
 NAMES = table_columns()
+SIDES = ('same', 'other')
+Learner = Callable[[NDArray, NDArray], Booster]
 GROUPS = {
     'the score': [name for name in NAMES if 'score_logit' in name],
     'shape and place': NAMES[1:6],
@@ -53,25 +57,46 @@ GROUPS = {
 }
 
 
-def variants(matches: Matches) -> Iterator[tuple[str, str, NDArray, list[int]]]:
-    """Yields run and title, and the rows and columns that it learns from."""
-    rows = np.arange(len(matches))
-    images = np.random.default_rng(0).permutation(np.unique(matches.image))
-    yield 'all', f'all numbers, {len(images)} images', rows, list(range(len(NAMES)))
-    for place, (group, left_out) in enumerate(GROUPS.items()):
-        columns = [at for at, name in enumerate(NAMES) if name not in left_out]
-        yield f'without_{place}', f'without {group}', rows, columns
+def variants(images: int, features: Sequence[str]) -> Iterator[tuple[str, str, int, list[int]]]:
+    """Yields run and title, and the number of images and the columns that it learns from."""
+    names = table_columns(features)
+    everything = list(range(len(names)))
+    yield 'all', f'all numbers, {images} images', images, everything
+    carried = [*features, *(f'{side}_better_{key}' for key in features for side in SIDES)]
+    groups = {**GROUPS, **({', '.join(features): carried} if features else {})}
+    for place, (group, left_out) in enumerate(groups.items()):
+        columns = [at for at, name in enumerate(names) if name not in left_out]
+        yield f'without_{place}', f'without {group}', images, columns
     for count in IMAGES:
-        if count < len(images):
-            chosen = np.flatnonzero(np.isin(matches.image, images[:count]))
-            yield f'images_{count}', f'{count} images', chosen, list(range(len(NAMES)))
+        if count < images:
+            yield f'images_{count}', f'{count} images', count, everything
 
 
-def read(annotations: str, results: str) -> tuple[Matches, NDArray, NDArray]:
+def read(
+    annotations: str, results: str, features: Sequence[str]
+) -> tuple[Matches, NDArray, NDArray]:
     """Returns the matches, the numbers of each detection, and its score after mask NMS."""
-    _, found, matches = read_for_fit(annotations, results, ())
+    _, found, matches = read_for_fit(annotations, results, features)
     order = matches.result_index
-    return matches, detection_table(found)[order], suppressed(found, matches)
+    return matches, detection_table(found, features)[order], suppressed(found, matches)
+
+
+def drawn(image: NDArray, count: int) -> NDArray[np.int64]:
+    """Returns the rows of so many images, drawn at random; more images hold the fewer."""
+    images = np.random.default_rng(0).permutation(np.unique(image))
+    return np.flatnonzero(np.isin(image, images[:count]))
+
+
+def predict_held_out(
+    learn: Learner, table: NDArray, target: NDArray, matches: Matches, count: int
+) -> NDArray[np.float64]:
+    """Predicts each fifth of the images by trees that learnt from ``count`` of the others."""
+    counted, predicted = ~matches.on_crowd, np.empty(len(table))
+    for rest, fold in GroupKFold(FOLDS).split(table, groups=matches.image):
+        rows = rest[drawn(matches.image[rest], count)]
+        rows = rows[counted[rows]]
+        predicted[fold] = learn(table[rows], target[rows]).predict(table[fold])
+    return predicted
 
 
 def suppressed(found: Results, matches: Matches, iou_threshold: float = 0.5) -> NDArray:
@@ -98,6 +123,7 @@ def study(
     fit: Sequence[str],
     test: Sequence[str] | None,
     *,
+    features: Sequence[str] = (),
     command: str = '',
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
@@ -110,34 +136,34 @@ def study(
     )
     shared['versions'] = {package: version(package) for package in PACKAGES}
     seconds = -time.process_time()
-    judged = Rescorer(resamples=resamples).fit(*fit).judged_
+    judged = Rescorer(features, resamples=resamples).fit(*fit).judged_
     seconds += time.process_time()
-    matches, table, after_nms = read(*fit)
+    matches, table, after_nms = read(*fit, features)
     test_matches, test_table = matches, table
     if test:
-        test_matches, test_table, after_nms = read(*test)
+        test_matches, test_table, after_nms = read(*test, features)
     target, counted = matches.ranking_scores('unique'), ~matches.on_crowd
     before, ceiling = (test_matches.rank(score).ap() for score in ('score', 'unique'))
     records = []
 
-    def add(run: str, title: str, scores: NDArray, rows: NDArray | None = None) -> None:
+    def add(run: str, title: str, scores: NDArray, **learnt: int) -> None:
         figures = dict(ap_before=before, ap=test_matches.rank(scores).ap(), ap_unique=ceiling)
-        if rows is not None:
-            images = len(np.unique(matches.image[rows]))
-            figures.update(images=images, detections=len(rows))
         gain = asdict(test_matches.bootstrap(scores, 'score', resamples=resamples))
-        records.append(dict(shared, run=run, title=title, figures=figures, gain=gain))
+        records.append(dict(shared, run=run, title=title, figures={**figures, **learnt}, gain=gain))
         print(title, figures, gain, flush=True)
 
-    for run, title, rows, columns in variants(matches):
-        learn = partial(train_trees, names=[NAMES[at] for at in columns])
+    images, names = len(np.unique(matches.image)), table_columns(features)
+    for run, title, count, columns in variants(images, features):
+        learn = partial(train_trees, names=[names[at] for at in columns])
+        rows = drawn(matches.image, count)
+        learnt = dict(images=count, detections=len(rows))
         if test:
-            seen = rows[counted[rows]]
-            trees = learn(table[np.ix_(seen, columns)], target[seen])
-            add(run, title, trees.predict(test_table[:, columns]), rows)
-        elif len(rows) == len(table):
-            scores = predict_held_out(learn, table[:, columns], target, matches.image, counted)
-            add(run, title, scores, rows)
+            rows = rows[counted[rows]]
+            trees = learn(table[np.ix_(rows, columns)], target[rows])
+            add(run, title, trees.predict(test_table[:, columns]), **learnt)
+        elif count == images or count <= images * (FOLDS - 1) // FOLDS:
+            scores = predict_held_out(learn, table[:, columns], target, matches, count)
+            add(run, title, scores, **learnt)
     records[0].update(cross_validation=judged, fit_seconds=seconds)
     add('nms', 'no trees: NMS of the masks at an IoU of 0.5', after_nms)
     return records
@@ -180,11 +206,13 @@ def main() -> None:
     parser.add_argument('name')
     for split in ('fit', 'test'):
         parser.add_argument(f'--{split}', nargs=2, required=split == 'fit', metavar=('GT', 'DT'))
+    parser.add_argument('--feature', nargs='+', default=[], metavar='KEY')
     parser.add_argument('--figure', type=Path)
     args = parser.parse_args()
     others = [record for record in read_records(RECORDS) if record['study'] != args.name]
     words = ['python', 'projects/rescoring/study.py', *sys.argv[1:]]
-    records = [*others, *study(args.name, args.fit, args.test, command=shlex.join(words))]
+    new = study(args.name, args.fit, args.test, features=args.feature, command=shlex.join(words))
+    records = [*others, *new]
     write_records(RECORDS, records)
     if args.figure:
         draw(records, args.figure)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msrcnn_plugin.evaluation import bootstrap_gain
-from msrcnn_plugin.evaluation.rankings import Ranking
+from msrcnn_plugin.evaluation.bootstrap import WeightedAP
 
 from .coco_sets import (
     annotation,
@@ -51,8 +51,7 @@ def test_a_weighted_image_counts_as_its_copies_do_in_coco(seed, weights):
     # No two scores are equal: among equals COCO goes by the order of the images.
     scores = np.random.default_rng(seed).permutation(len(results)) + 1.0
     matches = matches_of(data, results)
-    ranking = Ranking(matches, scores[matches.result_index], areas=1, max_dets=[100])
-    ap = ranking.ap(np.array(weights, dtype=float)).ap()
+    ap = WeightedAP(matches, scores[matches.result_index], 100)(np.array(weights, dtype=float))
     times = {image: weights[image - 1] for image in range(1, 5)}
     expected = evaluated(*repeated(data, results, scores, times)).stats[0]
     assert ap == pytest.approx(expected, abs=1e-9) or (math.isnan(ap) and expected == -1)
@@ -130,7 +129,7 @@ def test_a_crowd_is_no_object_to_be_found():
     data = data_set([1], [(1, 1, rectangle(0, 0, 40, 40))])
     data['annotations'].append(annotation(2, 1, 1, rectangle(60, 60, 40, 40), crowd=1))
     results = [dict(image_id=1, category_id=1, segmentation=rectangle(0, 0, 40, 40), score=0.5)]
-    ap = Ranking(matches_of(data, results), np.ones(1)).ap(np.ones(1)).ap()
+    ap = WeightedAP(matches_of(data, results), np.ones(1), 100)(np.ones(1))
     assert ap == pytest.approx(1)
 
 

@@ -1,0 +1,1 @@
+"""How time and memory of judging and rescoring files grow with the data."""
