@@ -115,10 +115,19 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     for name in ('msrcnn_plugin', 'configs'):
         shutil.copytree(ROOT / name, source / name, symlinks=True)
-    build = ['-m', 'build', '--wheel', '--no-isolation', '--skip-dependency-check', '.']
+    # As for a release: the wheel is built from the sdist.
+    build = ['-m', 'build', '--no-isolation', '--skip-dependency-check', '.']
     run(sys.executable, *build, cwd=source)
     (built,) = (source / 'dist').glob('*.whl')
     return built
+
+
+def test_an_environment_of_mmdet_keeps_its_packages(wheel, tmp_path):
+    report = tmp_path / 'report.json'
+    words = ['install', '--dry-run', '--no-index', '--quiet', '--report', report, wheel]
+    run(sys.executable, '-m', 'pip', *words)
+    moved = [entry['metadata']['name'] for entry in json.loads(report.read_text())['install']]
+    assert [name for name in moved if name != 'msrcnn_plugin'] == []
 
 
 def metadata_of(wheel):
@@ -154,7 +163,8 @@ def test_mim_finds_each_config_of_the_wheel_by_its_name(wheel):
 
 
 def test_the_metadata_is_complete(wheel):
-    assert 'PASSED' in run(sys.executable, '-m', 'twine', 'check', '--strict', wheel)
+    both = wheel.parent.iterdir()
+    assert run(sys.executable, '-m', 'twine', 'check', '--strict', *both).count('PASSED') == 2
     text = metadata_of(wheel)
     assert 'License: Apache-2.0' in text or 'License-Expression: Apache-2.0' in text
     required = [line for line in text.splitlines() if line.startswith('Requires-Dist')]

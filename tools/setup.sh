@@ -104,10 +104,15 @@ import os, platform, re, shutil, subprocess, sys, torch
 device, gigabytes = 'cpu', 1
 nvcc = shutil.which('nvcc') and subprocess.check_output(['nvcc', '--version'], text=True)
 cuda = torch.version.cuda or ''
-# For CUDA, torch must see a GPU, and nvcc must be of torch's own major version.
-if torch.cuda.is_available() and nvcc and f'release {cuda.split(".")[0]}.' in nvcc:
-    gpus = {'%d%d' % torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())}
-    device, gigabytes = f'cu{cuda.replace(".", "")}-sm{"-".join(sorted(gpus))}', 3
+# nvcc must be of torch's own major version. Where torch sees no GPU, as while an image is built,
+# TORCH_CUDA_ARCH_LIST says what to compile for.
+gpus = set(re.findall(r'\d+\.\d+', os.environ.get('TORCH_CUDA_ARCH_LIST', '')))
+if not gpus and torch.cuda.is_available():
+    capability = torch.cuda.get_device_capability
+    gpus = {'%d.%d' % capability(i) for i in range(torch.cuda.device_count())}
+if gpus and nvcc and f'release {cuda.split(".")[0]}.' in nvcc:
+    sm = '-'.join(sorted(gpu.replace('.', '') for gpu in gpus))
+    device, gigabytes = f'cu{cuda.replace(".", "")}-sm{sm}', 3
 machine = f'{platform.system()}-{platform.machine()}'.lower()
 memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9
 print(f'torch-{torch.__version__}_cp3{sys.version_info[1]}_{device}_{machine}')
@@ -120,7 +125,7 @@ use_wheel() { # Installs it and runs an operator; an import alone would not show
   "$python" - "$1" >>"$log" 2>&1 <<'PYTHON'
 import sys, torch
 from mmcv.ops import roi_align
-for device in ('cpu', 'cuda') if '_cu' in sys.argv[1] else ('cpu',):
+for device in ('cpu', 'cuda') if '_cu' in sys.argv[1] and torch.cuda.is_available() else ('cpu',):
     roi = torch.tensor([[0., 1, 1, 5, 5]], device=device)
     assert roi_align(torch.ones(1, 1, 8, 8, device=device), roi, 2).sum() == 4
 PYTHON
