@@ -2,16 +2,19 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 import pytest
+from mmengine import Config
 from packaging.requirements import Requirement
 
 from msrcnn_plugin import compat
@@ -170,6 +173,27 @@ def test_the_metadata_is_complete(wheel):
     required = [line for line in text.splitlines() if line.startswith('Requires-Dist')]
     plain = ' '.join(line for line in required if 'extra ==' not in line)
     assert not re.search('torch|mmdet|mmcv|mmengine|shapely', plain)
+
+
+def test_mim_starts_slurm_with_a_config_of_the_wheel(wheel, tmp_path):
+    venv.create(tmp_path / 'env', symlinks=True)
+    (packages,) = tmp_path.glob('env/lib/python*/site-packages')
+    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index']
+    run(*pip, '--target', packages, wheel)
+    (packages / 'host.pth').write_text(sysconfig.get_path('purelib'))
+    (tmp_path / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@" >words\n')
+    (tmp_path / 'srun').chmod(0o755)
+    slurm = '--launcher slurm --partition gpu --gpus 16 --gpus-per-node 8 --cpus-per-task 6'.split()
+    words = ['train', 'msrcnn_plugin', 'ms_rcnn_r101_fpn.py', *slurm, '--srun-args', '--mem=100G']
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    run('env', f'PATH={path}', tmp_path / 'env/bin/python', '-m', 'mim', *words, cwd=tmp_path)
+    asked = (tmp_path / 'words').read_text().splitlines()
+    assert {'--ntasks=16', '--gres=gpu:8', '--ntasks-per-node=8', '--mem=100G'} <= set(asked)
+    script, config = (Path(word) for word in asked if word.endswith('.py'))
+    assert packages in script.parents
+    assert packages in config.parents
+    assert script.is_file()
+    assert Config.fromfile(config).model.type == 'MaskRCNN'
 
 
 def required_distributions(names):
