@@ -25,7 +25,7 @@ MMDET = $(if $(filter onedl,$(shell cat "$(STATE)/host" 2>/dev/null)),mmdetectio
 # Commands of the environment (mim, torchrun) are found by the programs that start them.
 RUN = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python
 
-.PHONY: help setup demo test lint bench results docs
+.PHONY: help setup demo test lint bench results docs matrix
 
 help:
 	@echo 'make demo     from nothing to a trained, tested model, its figures and a picture'
@@ -34,9 +34,10 @@ help:
 	@echo 'make bench    speed and memory against the stock heads'
 	@echo 'make results  the tables of README and docs/results, from results/*.json'
 	@echo 'make docs     the site of the documents, in site/'
+	@echo 'make matrix   set-up and fast tests on each supported Python and host (ARGS="oldest")'
 	@echo 'make setup    the environment alone, which all of these make where it is missing'
 	@echo
-	@echo 'PYTHON=python3.12       the interpreter, 3.10 to 3.13     VENV=folder  the environment'
+	@echo 'PYTHON=3.12|path        the interpreter, 3.10 to 3.13     VENV=folder  the environment'
 	@echo 'HOST=openmmlab|onedl    by default openmmlab on Python 3.10 and 3.11, onedl on newer ones'
 	@echo 'TORCH_INDEX=URL         the package index of torch and torchvision, such as one for CPUs'
 
@@ -117,3 +118,6 @@ results: setup
 
 docs: setup
 	$(RUN) -m mkdocs build --strict
+
+matrix:
+	python3 tools/matrix.py $(ARGS)

@@ -7,6 +7,21 @@ from setuptools import find_packages, setup
 # requiring one would install it over the other. Bounds are as wide as need be: the packages of an
 # existing project stay as they are.
 TORCH = ['torch>=2.1', 'torchvision', 'shapely>=2']
+# sahi is not among them: it needs an OpenCV that needs numpy 2.
+TEST = [
+    'build',
+    'hypothesis',
+    'lightgbm>=4',
+    'lvis',
+    'onnx>=1.15',
+    'onnxruntime>=1.17',
+    'pytest',
+    'pytest-xdist',
+    'safetensors',
+    'scikit-learn>=1.2',
+    'shapely>=2',
+    'twine',
+]
 
 setup(
     name='msrcnn_plugin',
@@ -55,26 +70,8 @@ setup(
         'onnx': ['onnx>=1.15', 'onnxscript', 'onnxslim'],
         # An environment of mmdet has another OpenCV already, and needs onnxruntime alone.
         'onnxruntime': ['onnxruntime>=1.17', 'opencv-python-headless'],
-        'dev': [
-            'build',
-            'hypothesis',
-            'lightgbm>=4',
-            'lvis',
-            'mypy',
-            'onnx>=1.15',
-            'onnxruntime>=1.17',
-            'onnxscript',
-            'onnxslim',
-            'pytest',
-            'pytest-xdist',
-            'ruff',
-            'sahi>=0.11',
-            'safetensors',
-            'scikit-learn>=1.2',
-            'shapely>=2',
-            'supervision>=0.25',
-            'twine',
-        ],
+        'test': TEST,
+        'dev': [*TEST, 'mypy', 'onnxscript', 'onnxslim', 'ruff', 'sahi>=0.11', 'supervision>=0.25'],
         'docs': [
             'ipykernel',
             'mkdocs-jupyter',

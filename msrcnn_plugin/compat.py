@@ -98,6 +98,11 @@ HOST = (
 )
 
 
+def mim_package() -> str:
+    """Returns what mim calls mmdet; for OneDL's mim, `mmdet` is the beginning of two names."""
+    return 'mmdet' if 'mmdet' in HOST[3].installed() else 'mmdetection'
+
+
 def fix_torchvision(torch_version: str) -> str:
     """Returns the command that installs the torchvision of this torch: 0.26 goes with 2.11.
 

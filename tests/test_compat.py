@@ -150,6 +150,12 @@ def test_upstream_and_onedl_fit(monkeypatch, versions):
     assert [package.problem() for package in compat.HOST] == [None] * 4
 
 
+@pytest.mark.parametrize(('versions', 'name'), [(UPSTREAM, 'mmdet'), (ONEDL, 'mmdetection')])
+def test_each_mim_knows_mmdet_by_its_own_name(monkeypatch, versions, name):
+    fake_distributions(monkeypatch, versions)
+    assert compat.mim_package() == name
+
+
 def test_one_import_error_names_everything_missing_and_its_fix(monkeypatch):
     fake_distributions(monkeypatch, {'torch': '2.11.0', 'mmcv': '1.7.2', 'mmengine': '0.10.7'})
     with pytest.raises(ImportError) as raised:

@@ -124,8 +124,7 @@ def mim(verb, *words):
     return [
         Path(sys.executable).with_name('mim'),
         verb,
-        # OneDL's mim takes no `mmdet`, which is the beginning of two names that it knows.
-        'mmdet' if 'mmdet' in compat.HOST[3].installed() else 'mmdetection',
+        compat.mim_package(),
         config,
         *words,
         '--cfg-options',

@@ -2,16 +2,19 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 import pytest
+from mmengine import Config
 from packaging.requirements import Requirement
 
 from msrcnn_plugin import compat
@@ -115,10 +118,19 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     for name in ('msrcnn_plugin', 'configs'):
         shutil.copytree(ROOT / name, source / name, symlinks=True)
-    build = ['-m', 'build', '--wheel', '--no-isolation', '--skip-dependency-check', '.']
+    # As for a release: the wheel is built from the sdist.
+    build = ['-m', 'build', '--no-isolation', '--skip-dependency-check', '.']
     run(sys.executable, *build, cwd=source)
     (built,) = (source / 'dist').glob('*.whl')
     return built
+
+
+def test_an_environment_of_mmdet_keeps_its_packages(wheel, tmp_path):
+    report = tmp_path / 'report.json'
+    words = ['install', '--dry-run', '--no-index', '--quiet', '--report', report, wheel]
+    run(sys.executable, '-m', 'pip', *words)
+    moved = [entry['metadata']['name'] for entry in json.loads(report.read_text())['install']]
+    assert [name for name in moved if name != 'msrcnn_plugin'] == []
 
 
 def metadata_of(wheel):
@@ -154,12 +166,34 @@ def test_mim_finds_each_config_of_the_wheel_by_its_name(wheel):
 
 
 def test_the_metadata_is_complete(wheel):
-    assert 'PASSED' in run(sys.executable, '-m', 'twine', 'check', '--strict', wheel)
+    both = wheel.parent.iterdir()
+    assert run(sys.executable, '-m', 'twine', 'check', '--strict', *both).count('PASSED') == 2
     text = metadata_of(wheel)
     assert 'License: Apache-2.0' in text or 'License-Expression: Apache-2.0' in text
     required = [line for line in text.splitlines() if line.startswith('Requires-Dist')]
     plain = ' '.join(line for line in required if 'extra ==' not in line)
     assert not re.search('torch|mmdet|mmcv|mmengine|shapely', plain)
+
+
+def test_mim_starts_slurm_with_a_config_of_the_wheel(wheel, tmp_path):
+    venv.create(tmp_path / 'env', symlinks=True)
+    (packages,) = tmp_path.glob('env/lib/python*/site-packages')
+    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index']
+    run(*pip, '--target', packages, wheel)
+    (packages / 'host.pth').write_text(sysconfig.get_path('purelib'))
+    (tmp_path / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@" >words\n')
+    (tmp_path / 'srun').chmod(0o755)
+    slurm = '--launcher slurm --partition gpu --gpus 16 --gpus-per-node 8 --cpus-per-task 6'.split()
+    words = ['train', 'msrcnn_plugin', 'ms_rcnn_r101_fpn.py', *slurm, '--srun-args', '--mem=100G']
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    run('env', f'PATH={path}', tmp_path / 'env/bin/python', '-m', 'mim', *words, cwd=tmp_path)
+    asked = (tmp_path / 'words').read_text().splitlines()
+    assert {'--ntasks=16', '--gres=gpu:8', '--ntasks-per-node=8', '--mem=100G'} <= set(asked)
+    script, config = (Path(word) for word in asked if word.endswith('.py'))
+    assert packages in script.parents
+    assert packages in config.parents
+    assert script.is_file()
+    assert Config.fromfile(config).model.type == 'MaskRCNN'
 
 
 def required_distributions(names):

@@ -12,6 +12,7 @@ unset PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER # the caller's shell 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 venv=${VENV:-.venv} && python=$venv/bin/python && state=$venv/.setup && log=$state/setup.log
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/msrcnn_plugin/wheels
+constraints=${CONSTRAINTS:-constraints.txt} extras=${EXTRAS:-dev,docs} # tools/matrix.py sets others
 
 fail() { echo "set-up: $*" >&2; exit 1; }
 
@@ -28,7 +29,7 @@ run() { # Shows large downloads and what is compiled; all output goes to the log
     fail "a command failed: ${*:1:8}. The whole log: $log. The next call goes on from here."
   }
 }
-pip_install() { run "$python" -m pip install --no-compile -c constraints.txt "$@"; }
+pip_install() { run "$python" -m pip install --no-compile -c "$constraints" "$@"; }
 
 fits() { # Whether an interpreter runs, has venv, and is of a version that the host supports.
   "$1" -c "import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in [$versions])" 2>/dev/null
@@ -36,15 +37,18 @@ fits() { # Whether an interpreter runs, has venv, and is of a version that the h
 
 find_python() {
   local pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions candidate
-  if [[ -n ${PYTHON:-} ]]; then
+  local candidates=(python3.11 python3.10 python3.12 python3.13 python3
+    "$pyenv"/3.11.*/bin/python "$pyenv"/3.10.*/bin/python "$pyenv"/3.1[23].*/bin/python)
+  if [[ ${PYTHON:-} =~ ^3\.[0-9]+$ ]]; then # a version, wherever it is
+    candidates=("python$PYTHON" "$pyenv/$PYTHON".*/bin/python)
+  elif [[ -n ${PYTHON:-} ]]; then
     fits "$PYTHON" && echo "$PYTHON" && return
     fail "PYTHON=$PYTHON ($("$PYTHON" --version 2>&1 | tail -n 1)) does not fit. $expected"
   fi
-  for candidate in python3.11 python3.10 python3.12 python3.13 python3 \
-    "$pyenv"/3.11.*/bin/python "$pyenv"/3.10.*/bin/python "$pyenv"/3.1[23].*/bin/python; do
+  for candidate in "${candidates[@]}"; do
     fits "$candidate" && echo "$candidate" && return
   done
-  fail "no Python that fits was found. $expected"
+  fail "no Python ${PYTHON:+$PYTHON }that fits was found. $expected"
 }
 
 check_compiler() { # mmcv is C++17 and includes Python.h.
@@ -91,7 +95,7 @@ install_packages() {
   local packages='mmengine mmdet openmim'
   [[ $host != onedl ]] || packages='onedl-mmengine onedl-mmdetection onedl-mim faster-coco-eval'
   # shellcheck disable=SC2086
-  pip_install $packages opencv-python -e '.[dev,docs]'
+  pip_install $packages opencv-python -e ".[$extras]"
 }
 
 describe_wheel() { # Prints what a wheel of mmcv depends on, and how many files to compile at once.
@@ -100,10 +104,15 @@ import os, platform, re, shutil, subprocess, sys, torch
 device, gigabytes = 'cpu', 1
 nvcc = shutil.which('nvcc') and subprocess.check_output(['nvcc', '--version'], text=True)
 cuda = torch.version.cuda or ''
-# For CUDA, torch must see a GPU, and nvcc must be of torch's own major version.
-if torch.cuda.is_available() and nvcc and f'release {cuda.split(".")[0]}.' in nvcc:
-    gpus = {'%d%d' % torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())}
-    device, gigabytes = f'cu{cuda.replace(".", "")}-sm{"-".join(sorted(gpus))}', 3
+# nvcc must be of torch's own major version. Where torch sees no GPU, as while an image is built,
+# TORCH_CUDA_ARCH_LIST says what to compile for.
+gpus = set(re.findall(r'\d+\.\d+', os.environ.get('TORCH_CUDA_ARCH_LIST', '')))
+if not gpus and torch.cuda.is_available():
+    capability = torch.cuda.get_device_capability
+    gpus = {'%d.%d' % capability(i) for i in range(torch.cuda.device_count())}
+if gpus and nvcc and f'release {cuda.split(".")[0]}.' in nvcc:
+    sm = '-'.join(sorted(gpu.replace('.', '') for gpu in gpus))
+    device, gigabytes = f'cu{cuda.replace(".", "")}-sm{sm}', 3
 machine = f'{platform.system()}-{platform.machine()}'.lower()
 memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9
 print(f'torch-{torch.__version__}_cp3{sys.version_info[1]}_{device}_{machine}')
@@ -116,7 +125,7 @@ use_wheel() { # Installs it and runs an operator; an import alone would not show
   "$python" - "$1" >>"$log" 2>&1 <<'PYTHON'
 import sys, torch
 from mmcv.ops import roi_align
-for device in ('cpu', 'cuda') if '_cu' in sys.argv[1] else ('cpu',):
+for device in ('cpu', 'cuda') if '_cu' in sys.argv[1] and torch.cuda.is_available() else ('cpu',):
     roi = torch.tensor([[0., 1, 1, 5, 5]], device=device)
     assert roi_align(torch.ones(1, 1, 8, 8, device=device), roi, 2).sum() == 4
 PYTHON
@@ -125,7 +134,7 @@ PYTHON
 install_mmcv() {
   local name=mmcv version key jobs wheel build
   [[ $host != onedl ]] || name=onedl-mmcv
-  version=$(sed -n "s/^$name==//p" constraints.txt)
+  version=$(sed -n "s/^$name==//p" "$constraints")
   { read -r key && read -r jobs; } < <(describe_wheel)
   key=${name/-/_}-${version}_$key && jobs=${MAX_JOBS:-$jobs} && build=$state/build-$key
   for wheel in "$cache/$key"/*.whl; do

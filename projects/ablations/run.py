@@ -30,6 +30,7 @@ sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner, find_latest_checkpoint  # noqa: E402
 
+from msrcnn_plugin.compat import mim_package  # noqa: E402
 from msrcnn_plugin.files import read_json, write_json  # noqa: E402
 from projects.ablations.records import (  # noqa: E402
     digest,
@@ -133,7 +134,7 @@ def train(run: Run, command: str, start: Path | None = None) -> dict[str, Any]:
     folder, log = run.folder / 'train', run.folder / 'train.log'
     newest = newest_checkpoint(folder)
     print(f'{run}: {"resuming" if newest else "training"}, log in {log}', flush=True)
-    words = ['train', 'mmdet', str(run.folder / 'config.py'), '--work-dir', str(folder)]
+    words = ['train', mim_package(), str(run.folder / 'config.py'), '--work-dir', str(folder)]
     status = mim([*words, '--resume', str(newest)] if newest else words, log)
     newest = newest_checkpoint(folder)
     if status or newest is None:

@@ -80,6 +80,20 @@ def interval(title: str, key: str) -> Column:
     return Column(title, lambda records: '; '.join(dict.fromkeys(map(one, records))))
 
 
+def text(title: str, path: str) -> Column:
+    """A word of the record."""
+    return Column(title, lambda records: str(look_up(records[0], path) or NOTHING), '---')
+
+
+def step(title: str, name: str) -> Column:
+    """The seconds that a step of the matrix took, or that it failed."""
+    seconds, passed = figure('', f'seconds.{name}', 1, 0), f'passed.{name}'
+    return Column(
+        title,
+        lambda records: 'fails' if look_up(records[0], passed) is False else seconds.cell(records),
+    )
+
+
 def look_up(record: Mapping[str, Any], path: str) -> Any:
     """The value at a dotted path, None where there is none."""
     value: Any = record
@@ -141,6 +155,23 @@ FROM_RUNTIME = (
     figure('MiB', 'bytes', 2**-20, 1),
 )
 TABLES = {
+    'matrix': Table(
+        'matrix',
+        (
+            RUN,
+            text('Python', 'versions.python'),
+            text('host', 'host'),
+            text('torch', 'versions.torch'),
+            text('numpy', 'versions.numpy'),
+            text('mmcv', 'versions.mmcv'),
+            step('set-up, s', 'set-up'),
+            step('doctor, s', 'doctor'),
+            step('`mim train`, `mim test`, s', 'mim'),
+            step('tests, s', 'tests'),
+            text('tests', 'tests'),
+            text('date', 'date'),
+        ),
+    ),
     'nuclei': Table(
         'nuclei',
         (

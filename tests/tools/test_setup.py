@@ -43,7 +43,7 @@ def setup(tmp_path):
     sdist = tmp_path / 'sdist.tar.gz'
     (tmp_path / 'mmcv-2.1.0').mkdir()
     subprocess.run(['tar', '-czf', sdist, '-C', tmp_path, 'mmcv-2.1.0'], check=True)
-    leaks = ('HOST', 'VENV', 'MAX_JOBS', 'MAKEFLAGS', 'MAKELEVEL', 'TORCH_INDEX')
+    leaks = ('HOST', 'VENV', 'MAX_JOBS', 'MAKEFLAGS', 'MAKELEVEL', 'TORCH_INDEX', 'CONSTRAINTS')
     kept = {name: value for name, value in os.environ.items() if name not in leaks}
 
     def call(*words, **variables):
@@ -98,7 +98,10 @@ def test_a_python_of_pyenv_counts_and_none_at_all_is_said(setup, tmp_path):
     variables = {'PYTHON': '', 'PATH': path, 'PYENV_ROOT': str(tmp_path)}
     refused(tmp_path, setup(**variables), 'no Python that fits', 'apt install python3-venv')
     script(tmp_path / 'versions' / '3.11.7' / 'bin' / 'python', PYTHON)
-    status, shown = setup(**variables)
+    refused(tmp_path, setup(**{**variables, 'PYTHON': '3.12'}), 'no Python 3.12 that fits')
+    status, shown = setup(**{**variables, 'PYTHON': '3.11'})
+    assert status == 0, shown
+    status, shown = setup(**variables, VENV=str(tmp_path / 'other'))
     assert status == 0, shown
 
 
@@ -118,6 +121,15 @@ def test_a_full_disk_is_said(setup, tmp_path):
 
 
 # --- the work
+
+
+def test_a_row_of_the_matrix_brings_its_own_constraints_and_extras(setup, tmp_path):
+    pins = tmp_path / 'pins.txt'
+    pins.write_text('torch==2.1.2\nmmcv==2.1.0\n')
+    status, shown = setup(CONSTRAINTS=str(pins), EXTRAS='test')
+    assert status == 0, shown
+    assert calls(tmp_path, f'-c {pins} torch torchvision')
+    assert calls(tmp_path, f'-c {pins} mmengine mmdet openmim opencv-python -e .[test]')
 
 
 def test_a_second_call_does_no_work(setup, tmp_path):
