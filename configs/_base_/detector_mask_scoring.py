@@ -3,11 +3,6 @@
 # leaf config takes over both:
 #     model = dict(type='MSRTMDet', **_base_.detector_mask_scoring)
 #     globals().update(_base_.head_only)
-# The second import lets `--launcher pytorch` run on a machine without a GPU.
-custom_imports = dict(
-    imports=['msrcnn_plugin', 'msrcnn_plugin.cpu_launcher'], allow_failed_imports=False
-)
-
 detector_mask_scoring = dict(
     mask_iou_head=dict(
         type='MSMaskIoUHead',
@@ -27,9 +22,12 @@ detector_mask_scoring = dict(
 )
 
 # The hosts' own are made for hundreds of epochs of all weights. By iterations: some samplers
-# never end.
+# never end. The second import lets `--launcher pytorch` run on a machine without a GPU.
 iters = 15000
 head_only = dict(
+    custom_imports=dict(
+        imports=['msrcnn_plugin', 'msrcnn_plugin.cpu_launcher'], allow_failed_imports=False
+    ),
     custom_hooks=[dict(type='TrainMaskIoUHeadOnlyHook')],
     default_hooks=dict(checkpoint=dict(by_epoch=False, interval=5000)),
     log_processor=dict(by_epoch=False),

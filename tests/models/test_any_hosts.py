@@ -49,7 +49,7 @@ def test_predictions_are_the_hosts_to_the_bit(models, batch):
     for ours, theirs in zip(*(predict(model, batch) for model in models)):
         assert len(ours) > 1
         assert set(ours.keys()) == set(theirs.keys()) | ADDED
-        for name in theirs.keys():
+        for name in sorted(theirs.keys()):
             assert torch.equal(ours[name], theirs[name]), name
         assert ((ours.mask_ious >= 0) & (ours.mask_ious <= 1)).all()
         assert torch.equal(ours.mask_scores, ours.scores * ours.mask_ious)
