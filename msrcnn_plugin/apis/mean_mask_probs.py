@@ -6,15 +6,17 @@ filters its masks by stability. A MaskIoU head has to be better than both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..geometry.detection_numbers import soft_numbers
+from ..models import DetectorMaskScoringMixin
 from ..models.mask_forward import observe_final_masks
 
 
@@ -24,8 +26,13 @@ def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
 
     Both are (N,) in [0, 1].
 
-    A plain Mask R-CNN gains them too. A model without a mask head behind RoIs stays as it is.
+    A plain Mask R-CNN gains them too. Without RoI heads a model gains them if it has mask scores,
+    from the soft masks that its MaskIoU head sees; else it stays as it is.
     """
+    if isinstance(model, DetectorMaskScoringMixin):
+        with patch.object(model, 'score_instances', _with_mean_probs(model.score_instances)):
+            yield
+        return
     roi_head: Any = getattr(model, 'roi_head', None)
     if not getattr(roi_head, 'with_mask', False):
         yield
@@ -44,6 +51,15 @@ def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
 
     with patch.object(roi_head, 'predict_mask', with_mean_probs):
         yield
+
+
+def _with_mean_probs(score_instances: Callable[..., None]) -> Callable[..., None]:
+    def score(results: InstanceData, mask_ious: Tensor, mask_probs: Tensor) -> None:
+        score_instances(results, mask_ious, mask_probs)
+        results.mask_mean_probs = mean_mask_prob(mask_probs)
+        results.mask_stabilities = mask_stability(mask_probs)
+
+    return score
 
 
 def mean_mask_prob(mask_probs: Tensor, threshold: float = 0.5) -> Tensor:

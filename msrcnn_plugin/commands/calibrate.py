@@ -8,8 +8,9 @@ judged by.
   msrcnn calibrate PAIRS.npz CHECKPOINT OUT    also writes CHECKPOINT with the map to OUT
 
 OUT is an ordinary checkpoint with the same weights. A config applies the map with
-model.roi_head.mask_iou_calibration=dict(type='MaskIoUCalibration'). CHECKPOINT is read as weights
-alone; no code in it is run. The JSON holds the map, for numpy.interp(predicted, knots, values).
+model.roi_head.mask_iou_calibration=dict(type='MaskIoUCalibration'); a model without RoI heads has
+model.mask_iou_calibration. CHECKPOINT is read as weights alone; no code in it is run. The JSON
+holds the map, for numpy.interp(predicted, knots, values).
 
 example:
   msrcnn calibrate work_dirs/my_config/report/pairs.npz epoch_12.pth calibrated.pth
@@ -60,7 +61,9 @@ def run(args: argparse.Namespace) -> int:
         with atomic_write(args.out) as stream:
             torch.save(checkpoint, stream)
         print(f'{args.out}: test it with')
-        print('--cfg-options model.roi_head.mask_iou_calibration.type=MaskIoUCalibration')
+        weights = checkpoint['state_dict']
+        place = next(key for key in weights if key.endswith('mask_iou_calibration.knots'))
+        print(f'--cfg-options model.{place.rpartition(".")[0]}.type=MaskIoUCalibration')
     return 0
 
 

@@ -49,7 +49,9 @@ class TrainMaskIoUHeadOnlyHook(Hook):
         wrapped = is_model_wrapper(runner.model)
         model = runner.model.module if wrapped else runner.model
         self._heads = find_mask_iou_heads(model)
-        if not hasattr(model.roi_head, 'only_mask_iou_loss'):
+        # A detector without RoI heads scores its masks itself.
+        self._scoring = model if hasattr(model, 'only_mask_iou_loss') else model.roi_head
+        if not hasattr(self._scoring, 'only_mask_iou_loss'):
             raise ValueError(
                 f'TrainMaskIoUHeadOnlyHook needs a RoI head of msrcnn_plugin, the model has '
                 f"{type(model.roi_head).__name__}: use roi_head=dict(type='MSRoIHead', ...)."
@@ -72,9 +74,9 @@ class TrainMaskIoUHeadOnlyHook(Hook):
                 'TrainMaskIoUHeadOnlyHook trains the MaskIoU head on a trained model, but no '
                 f'checkpoint was found to resume in {runner.work_dir}: give load_from as well.'
             )
-        self._model.roi_head.only_mask_iou_loss = True
+        self._scoring.only_mask_iou_loss = True
         self._muted_rpn = ExitStack()
-        if self._model.with_rpn:
+        if self._scoring is not self._model and self._model.with_rpn:
             self._muted_rpn.enter_context(
                 patch.object(self._model.rpn_head, 'loss_by_feat', _no_loss)
             )
@@ -87,7 +89,7 @@ class TrainMaskIoUHeadOnlyHook(Hook):
             head.train()
 
     def after_train(self, runner: Any) -> None:
-        self._model.roi_head.only_mask_iou_loss = False
+        self._scoring.only_mask_iou_loss = False
         self._muted_rpn.close()
 
 

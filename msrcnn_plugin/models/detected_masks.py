@@ -85,7 +85,7 @@ class DetectionSampler:
         prepare_masks([sample.gt_instances for sample in batch_data_samples], x[0].device)
         images = [_at_mask_resolution(sample) for sample in batch_data_samples]
         drawn, predictions = _boxes_drawn(roi_head, self._draw), _predictions_seen(roi_head)
-        with _evaluating(roi_head), drawn, predictions as seen:
+        with evaluating(roi_head), drawn, predictions as seen:
             roi_head.predict(x, rpn_results_list, images, rescale=False)
         calls, final_mask_probs, results_list = seen[-1]
         if not calls:  # No detection in the batch: the host returns before its mask head.
@@ -203,7 +203,7 @@ def _at_mask_resolution(sample: DetDataSample) -> DetDataSample:
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     """Sets eval mode; afterwards each layer is in the mode it had, frozen ones too."""
     modes = [(layer, layer.training) for layer in module.modules()]
     module.eval()

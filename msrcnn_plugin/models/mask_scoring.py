@@ -210,7 +210,7 @@ class MaskScoringMixin(Host):
                 f'mask_iou_head is a {type(mask_iou_head).__name__}; {type(self).__name__} takes '
                 "one config, dict(type='MSMaskIoUHead'). A list is for the stages of a cascade."
             )
-        return MODELS.build(_with_host_sizes(mask_iou_head, self._scoring_sizes(stage)))
+        return MODELS.build(with_host_sizes(mask_iou_head, self._scoring_sizes(stage)))
 
     def _scoring_sizes(self, stage: int) -> dict[str, Any]:
         """Finds the channels and size of the features that the MaskIoU head sees, and classes."""
@@ -273,13 +273,13 @@ def _eval_forward(module: nn.Module, feats: Tensor) -> Tensor:
     return feats
 
 
-def _with_host_sizes(mask_iou_head: ConfigType, sizes: dict[str, Any]) -> dict[str, Any]:
+def with_host_sizes(mask_iou_head: ConfigType, sizes: dict[str, Any]) -> dict[str, Any]:
     """Adds the host's sizes to the head's config; a given one that disagrees is refused."""
     for name, size in sizes.items():
         given = mask_iou_head.get(name)
         if given is not None and _pair(given) != _pair(size):
             raise ValueError(
-                f'mask_iou_head: {name}={given} was given, the RoI head it belongs to has {size}. '
+                f'mask_iou_head: {name}={given} was given, the model it belongs to has {size}. '
                 f'Leave {name} out: it is taken from there.'
             )
     return {**mask_iou_head, **sizes}

@@ -212,7 +212,7 @@ def test_a_copy_is_a_model_of_its_own(model, batch):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (dict(num_classes=80), 'num_classes=80 was given, the RoI head it belongs to has 3'),
+        (dict(num_classes=80), 'num_classes=80 was given, the model it belongs to has 3'),
         (dict(in_channels=256), 'in_channels=256 was given, .* has 16'),
         (dict(roi_feat_size=7), r'roi_feat_size=7 was given, .* has \(14, 14\)'),
     ],

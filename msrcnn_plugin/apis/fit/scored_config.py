@@ -64,7 +64,8 @@ def _changes(cfg: Config) -> dict[str, Any]:
     if not isinstance(roi_head, dict) or not roi_head.get('mask_head'):
         raise ValueError(
             'the model of the config has no RoI head with a mask branch: msrcnn fit scores the '
-            'masks of two-stage models, such as Mask R-CNN'
+            'masks of two-stage models, such as Mask R-CNN. Train the MaskIoU head of others with '
+            'TrainMaskIoUHeadOnlyHook, as docs/any.md shows'
         )
     name = type_name(roi_head.get('type'))
     registered = MODELS.get(name)

@@ -1,0 +1,10 @@
+# CondInst, R50, with mask scores. Its MaskIoU head alone is trained, on what the model detects.
+# Give the weights of mmdet's own config: --cfg-options load_from=FILE
+_base_ = [
+    'mmdet::condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py',
+    '../_base_/detector_mask_scoring.py',
+]
+
+model = dict(type='MSCondInst', **_base_.detector_mask_scoring)
+visualizer = dict(type='MaskScoringVisualizer')
+globals().update(_base_.head_only)

@@ -1,0 +1,7 @@
+# SOLOv2, R50, with mask scores. Its MaskIoU head alone is trained, on what the model detects.
+# Give the weights of mmdet's own config: --cfg-options load_from=FILE
+_base_ = ['mmdet::solov2/solov2_r50_fpn_1x_coco.py', '../_base_/detector_mask_scoring.py']
+
+model = dict(type='MSSOLOv2', **_base_.detector_mask_scoring)
+visualizer = dict(type='MaskScoringVisualizer')
+globals().update(_base_.head_only)
