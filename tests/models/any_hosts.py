@@ -43,7 +43,7 @@ def narrow(cfg):
         num_queries=10, num_proposals=10, num_stacked_convs=1,
     )  # fmt: skip
     for key, value in fixed.items():
-        if isinstance(cfg.get(key), int) and cfg.get('type') != 'CondInstMaskHead':
+        if isinstance(cfg.get(key), int) and not str(cfg.get('type')).endswith('InstMaskHead'):
             cfg[key] = value
     if 'num_feats' in cfg:
         cfg.num_feats = 16
@@ -67,8 +67,6 @@ def tiny_cfg(name):
     if cfg.type == 'MSYOLACT':
         cfg.mask_head.proto_channels = (32, 32, 32, None, 32, 32)
         cfg.bbox_head.anchor_generator.update(strides=[8, 16, 32, 64, 128], centers=None)
-    if cfg.type in ('MSCondInst', 'MSBoxInst'):
-        cfg.mask_head.num_classes = 3
     if cfg.type == 'MSQueryInst':
         roi_head = cfg.roi_head
         roi_head.update(num_stages=1, stage_loss_weights=[1])
@@ -102,6 +100,8 @@ def build(cfg):
         # Random weights make masks and scores that all are alike.
         if weight.dim() > 1 and 'mask_iou_head' not in name:
             weight.data *= 2
+        if 'conv_mask_list' in name:  # SOLO's, which begin with no pixel above the cut
+            weight.data.normal_(0, 0.3)
     return model
 
 

@@ -53,6 +53,15 @@ def test_an_interval_is_given_for_each_seed():
     assert '-1.20 (-1.61 to -0.80); +0.10 (-1.61 to -0.80) |' in shown
 
 
+def test_a_step_of_the_matrix_shows_its_seconds_or_that_it_failed():
+    done = dict(seconds=dict(tests=90.4), passed=dict(tests=True))
+    failed = dict(seconds=dict(tests=2), passed=dict(tests=False))
+    skipped = dict(seconds={}, passed={})
+    records = [dict(run=name, **steps) for name, steps in zip('abc', (done, failed, skipped))]
+    shown = markdown(Table('', (tables.RUN, tables.step('tests, s', 'tests'))), records)
+    assert shown.splitlines()[-3:] == ['| `a` | 90 |', '| `b` | fails |', '| `c` | – |']
+
+
 def test_a_study_that_a_table_leaves_out_is_not_shown():
     assert markdown(Table('', (tables.RUN,), studies=('nuclei',)), [record('a')]) == ''
 
