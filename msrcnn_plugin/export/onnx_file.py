@@ -186,6 +186,13 @@ def _write(
     if simplify:
         written = simplified(written)
     written.doc_string = ''
+    present = {entry.name for entry in written.graph.input}
+    for name, tensor in inputs.items():
+        if name not in present:  # torch drops labels that a head of one class does not need
+            axes = dynamic_axes.get(name, {})
+            shape = [axes.get(axis, side) for axis, side in enumerate(tensor.shape)]
+            kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.numpy().dtype)
+            written.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, shape))
     domains = {entry.domain for entry in written.opset_import} - {'', 'ai.onnx'}
     used = domains & {node.domain for node in written.graph.node}
     if used:

@@ -145,7 +145,7 @@ RESCORED = (
     figure('s to fit', 'fit_seconds', 1, 0),
 )
 FROM_RUNTIME = (
-    Column('', titled, '---'),
+    Column('run by', titled, '---'),
     figure('one thread (ms)', 'threads_1.seconds', 1000, 0),
     figure('ratio', 'threads_1.ratio', 1, 2),
     figure('two threads (ms)', 'threads_2.seconds', 1000, 0),
@@ -208,7 +208,7 @@ TABLES = {
     'export-ap': Table(
         'export',
         (
-            Column('', titled, '---'),
+            Column('run by', titled, '---'),
             figure('detections', 'detections', 1, 0),
             figure('mask AP by class score', 'at_300.score', 100, 2),
             figure('by mask score', 'at_300.mask_score', 100, 2),
@@ -220,7 +220,7 @@ TABLES = {
     'tta': Table(
         'tta',
         (
-            Column('', titled, '---'),
+            Column('views', titled, '---'),
             figure('box AP', 'at_300.box.ap', 100, 1),
             interval('gain', 'at_300.box'),
             figure('mask AP by class score', 'at_300.class_score.ap', 100, 1),

@@ -132,9 +132,10 @@ def test_preprocessing_in_the_graph_and_levels_without_rois(tmp_path):
     assert_equals_host(found, host)
 
 
-@pytest.mark.parametrize('dynamo', [False, True])
-def test_the_head_alone(dynamo, tmp_path):
+@pytest.mark.parametrize(('dynamo', 'one_output'), [(False, False), (True, False), (False, True)])
+def test_the_head_alone(dynamo, one_output, tmp_path):
     def calibrated(cfg):
+        cfg.roi_head.mask_iou_head.class_agnostic = one_output
         cfg.roi_head.mask_iou_calibration = dict(type='MaskIoUCalibration')
 
     model = varied_model(change=calibrated)
