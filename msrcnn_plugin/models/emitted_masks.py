@@ -144,7 +144,9 @@ def enlarged(boxes: Tensor, margin: float = MARGIN) -> Tensor:
 
 def _is_cut(args: tuple) -> bool:
     """Tells whether soft masks (N, H, W) are compared with a number."""
-    values, threshold = args[:2]
+    if len(args) != 2:
+        return False
+    values, threshold = args
     return (
         isinstance(threshold, (int, float))
         and isinstance(values, Tensor)

@@ -131,7 +131,7 @@ def test_boxinst_with_its_own_preprocessor(yolact):
         model.loss(*batch_of(1))
 
 
-def test_a_config_of_the_wrapper_names_its_head():
+def test_a_config_without_a_mask_iou_head():
     cfg = ConfigDict(tiny_cfg('yolact_r50'))
     del cfg.mask_iou_head
     with pytest.raises(TypeError, match='mask_iou_head'):
