@@ -17,6 +17,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from pycocotools import mask as mask_utils
 
+from msrcnn_plugin.checkpoints.files import read_content
+from msrcnn_plugin.compat import mim_package
+
 from .conftest import disc
 from .documents import README, REPOSITORY, blocks
 from .own_project import lay_out_project
@@ -92,6 +95,7 @@ def followed(project):
         elif language == 'python':
             run([sys.executable, '-c', code], project)
         elif language == 'bash' and not re.match(r'make |pip ', code):
+            code = re.sub(r'(mim \w+) mmdet\b', rf'\1 {mim_package()}', code)
             printed = run(['bash', '-ec', code], project)
         elif language == 'text':
             for line in code.splitlines():
@@ -119,7 +123,7 @@ def test_training_the_head_alone_and_calibrating_it_run_as_written(followed):
     shutil.copy(followed / 'work_dirs/my_ms_rcnn/epoch_2.pth', followed)
     (command,) = (code for language, code in blocks(CALIBRATE) if language == 'bash')
     run(['bash', '-ec', command], followed)
-    weights = torch.load(followed / 'calibrated.pth', weights_only=True)['state_dict']
+    weights = read_content(followed / 'calibrated.pth')['state_dict']
     cfg = Config.fromfile(followed / 'my_ms_rcnn.py')
     option = re.search(r'`--cfg-options ([\w.]+)=(\w+)`', CALIBRATE.read_text())
     cfg.merge_from_dict({option[1]: option[2]})

@@ -50,12 +50,12 @@ def steps(row: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     constraints.write_text('\n'.join([*kept, *pins.split(), '']), encoding='utf-8')
     words = [f'VENV={folder}', f'PYTHON={python}', f'HOST={host}', f'CONSTRAINTS={constraints}']
     target = 'setup' if host else str(folder / '.setup' / 'venv')
-    yield 'set-up', ['make', target, *words, 'EXTRAS=test']
+    yield 'set-up' if host else 'venv', ['make', target, *words, 'EXTRAS=test']
     run = str(folder / 'bin' / 'python')
     if not host:
         # The last commit's wheel: a build folder in the checkout would get into that of the tree.
         install = [run, '-m', 'pip', 'install', '-c', str(constraints), f'git+file://{ROOT}']
-        yield 'package', [*install, 'pytest', 'hypothesis']
+        yield 'set-up', [*install, 'pytest', 'hypothesis']
     yield 'import', [run, '-c', f'import msrcnn_plugin.{"models" if host else "evaluation"}']
     yield 'doctor', [str(folder / 'bin' / 'msrcnn'), 'doctor']
     pytest = [run, '-m', 'pytest', '--quiet']
