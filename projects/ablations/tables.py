@@ -130,6 +130,13 @@ RESCORED = (
     interval('gain by cross-validation', 'cross_validation'),
     figure('s to fit', 'fit_seconds', 1, 0),
 )
+SCALE = (
+    Column('command', titled, '---'),
+    figure('images', 'figures.images', 1, 0),
+    figure('detections', 'figures.detections', 1, 0),
+    figure('s of processor time', 'figures.cpu_seconds', 1, 0),
+    figure('peak memory (GiB)', 'figures.peak_gib', 1, 2),
+)
 TABLES = {
     'nuclei': Table(
         'nuclei',
@@ -147,6 +154,10 @@ TABLES = {
     'nuclei-full': Table('nuclei', (*ALL, interval('gain (95 % interval), each seed', 'gain'))),
     'rescore-watershed': Table('rescore', RESCORED, studies=('watershed',)),
     'rescore-mask-rcnn': Table('rescore', RESCORED, studies=('mask_rcnn',)),
+    'rescore-mask-rcnn-train': Table('rescore', RESCORED, studies=('mask_rcnn_train',)),
+    'rescore-plugin': Table('rescore', RESCORED, studies=('plugin',)),
+    'rescore-demo': Table('rescore', RESCORED, studies=('demo',)),
+    'scale': Table('scale', SCALE),
     'fit': Table(
         'fit',
         (
