@@ -154,6 +154,13 @@ FROM_RUNTIME = (
     figure('images of other counts', 'threads_1.other_counts', 1, 0),
     figure('MiB', 'bytes', 2**-20, 1),
 )
+SCALE = (
+    Column('command', titled, '---'),
+    figure('images', 'figures.images', 1, 0),
+    figure('detections', 'figures.detections', 1, 0),
+    figure('s of processor time', 'figures.cpu_seconds', 1, 0),
+    figure('peak memory (GiB)', 'figures.peak_gib', 1, 2),
+)
 TABLES = {
     'matrix': Table(
         'matrix',
@@ -188,6 +195,10 @@ TABLES = {
     'nuclei-full': Table('nuclei', (*ALL, interval('gain (95 % interval), each seed', 'gain'))),
     'rescore-watershed': Table('rescore', RESCORED, studies=('watershed',)),
     'rescore-mask-rcnn': Table('rescore', RESCORED, studies=('mask_rcnn',)),
+    'rescore-mask-rcnn-train': Table('rescore', RESCORED, studies=('mask_rcnn_train',)),
+    'rescore-plugin': Table('rescore', RESCORED, studies=('plugin',)),
+    'rescore-demo': Table('rescore', RESCORED, studies=('demo',)),
+    'scale': Table('scale', SCALE),
     'fit': Table(
         'fit',
         (

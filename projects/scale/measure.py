@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +155,8 @@ def commands(folder: Path) -> dict[str, list[str]]:
     )
 
 
-def study(images: int, runs: Sequence[str], command: str = '') -> list[dict[str, Any]]:
-    """Returns a record of each run on a set of this size."""
-    records = []
+def study(images: int, runs: Sequence[str], command: str = '') -> Iterator[dict[str, Any]]:
+    """Yields a record of each run on a set of this size."""
     with tempfile.TemporaryDirectory() as name:
         counts = dict(images=images, **make_set(Path(name), images))
         for run, words in commands(Path(name)).items():
@@ -166,8 +165,7 @@ def study(images: int, runs: Sequence[str], command: str = '') -> list[dict[str,
                 print(run, figures, flush=True)
                 shared = dict(study='scale', seed=0, **provenance(command))
                 run_name, title = f'{run}_{images}', TITLES[run]
-                records.append(dict(shared, run=run_name, title=title, figures=figures))
-    return records
+                yield dict(shared, run=run_name, title=title, figures=figures)
 
 
 def main() -> None:
@@ -178,11 +176,10 @@ def main() -> None:
     parser.add_argument('--runs', nargs='+', choices=TITLES, default=list(TITLES))
     args = parser.parse_args()
     words = ['python', 'projects/scale/measure.py', *sys.argv[1:]]
-    new = study(args.images, args.runs, shlex.join(words))
-    made = {record['run'] for record in new}
-    old = [record for record in read_records(RECORDS) if record['run'] not in made]
-    records = sorted([*old, *new], key=lambda record: record['figures']['images'])
-    write_records(RECORDS, records)
+    for new in study(args.images, args.runs, shlex.join(words)):
+        others = [record for record in read_records(RECORDS) if record['run'] != new['run']]
+        records = sorted([*others, new], key=lambda record: record['figures']['images'])
+        write_records(RECORDS, records)
 
 
 if __name__ == '__main__':

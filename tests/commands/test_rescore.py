@@ -4,6 +4,7 @@ import pytest
 
 from msrcnn_plugin.commands import main
 from msrcnn_plugin.commands.rescore import verdict
+from msrcnn_plugin.evaluation import Rescorer
 
 from ..evaluation.rescoring_sets import scattered_set
 
@@ -30,6 +31,34 @@ def test_fit_and_apply(folder, capsys):
     scored = json.loads((folder / 'scored.json').read_text())
     assert scored[0]['score'] == scored[0]['mask_score']
     assert json.loads((folder / 'count.json').read_text())['detections'] == len(scored)
+
+
+def test_the_results_flow_on(folder, capsys):
+    """Report, threshold, review and a connector take what `apply` writes."""
+    scored = Rescorer(trees=40, resamples=2).fit('gt.json', 'dt.json').apply('dt.json')
+    (folder / 'scored.json').write_text(json.dumps(scored))
+    files = '--annotations gt.json --results scored.json'
+    assert main.main(f'report {files} --out page --json figures.json'.split()) == 0
+    shown = capsys.readouterr().out
+    assert 'mask score' in shown
+    (model,) = json.loads((folder / 'figures.json').read_text())['models'].values()
+    assert model['figures']['segm_mAP'] > model['figures']['segm_mAP_cls'] + 0.1
+    promise = '--precision 0.5 --confidence 0.8 --iou 0.6 --json threshold.json'
+    assert main.main(f'threshold {files} {promise}'.split()) == 0
+    assert 'Keep masks with mask_score' in capsys.readouterr().out
+    options = '--threshold threshold.json --min-score 0'
+    assert main.main(f'review queue.json {files} {options}'.split()) == 0
+    queued = json.loads((folder / 'queue.json').read_text())['annotations']
+    limit = json.loads((folder / 'threshold.json').read_text())['threshold']
+    scores = [entry['mask_score'] for entry in queued]
+    assert scores == sorted(e['mask_score'] for e in scored if e['mask_score'] < limit)
+    pytest.importorskip('supervision', reason='supervision is not installed')
+    from msrcnn_plugin.connectors.supervision_detections import detections_from_results
+
+    found = dict(detections_from_results('gt.json', 'scored.json'))
+    first = [entry for entry in scored if entry['image_id'] == 1]
+    assert found[1].data['mask_iou'].tolist() == [entry['mask_iou'] for entry in first]
+    assert found[1].data['mask_score'].tolist() == [entry['mask_score'] for entry in first]
 
 
 def test_the_verdict():

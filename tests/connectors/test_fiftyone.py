@@ -8,7 +8,8 @@ import pytest
 
 from .queue import queue
 
-SCORES = ('score', 'mask_iou', 'mask_score')
+# Of its own dependencies.
+pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning')
 
 
 def test_scores_become_attributes(tmp_path, monkeypatch):
