@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -41,6 +40,13 @@ evaluation = COCOeval(truth, truth.loadRes(sys.argv[2]), 'segm')
 evaluation.evaluate()
 evaluation.accumulate()
 evaluation.summarize()
+"""
+# A process begins with the peak memory of the one that starts it: this one is small.
+WATCH = """
+import json, resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
 """
 TITLES = dict(
     report='`msrcnn report`, all rankings and the page',
@@ -129,16 +135,16 @@ def _detection(
 def measure(words: Sequence[str]) -> dict[str, float]:
     """Runs a command; returns its processor time and wall time in s, and peak memory in GiB."""
     start = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=REPOSITORY)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f'{shlex.join(words)} failed with {process.returncode}')
+    watched = [sys.executable, '-S', '-c', WATCH, *words]
+    told = subprocess.run(watched, stdout=subprocess.PIPE, cwd=REPOSITORY, check=True).stdout
+    status, cpu_seconds, peak = json.loads(told)
+    if status:
+        raise RuntimeError(f'{shlex.join(words)} failed with {status}')
     kilobytes = 1 if sys.platform == 'darwin' else 1024
     return dict(
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        cpu_seconds=cpu_seconds,
         wall_seconds=time.perf_counter() - start,
-        peak_gib=usage.ru_maxrss * kilobytes / 2**30,
+        peak_gib=peak * kilobytes / 2**30,
     )
 
 
