@@ -1,5 +1,5 @@
-# Mask R-CNN on the synthetic set of tools/make_demo_data.py: `make demo` trains it, then adds a mask
-# score by msrcnn fit. From scratch on two CPU cores, so everything is narrow and small, and
+# Mask R-CNN on the synthetic set of tools/make_demo_data.py: `make demo` trains it, then adds a
+# mask score by msrcnn fit. From scratch on two CPU cores, so everything is narrow and small, and
 # normalised throughout.
 # To reach: box AP 22, mask AP 22 by class score, and 24 by the mask score that is fitted.
 #

@@ -1,5 +1,5 @@
-# MS R-CNN by the paper's recipe, on the synthetic set of tools/make_demo_data.py. From scratch on two
-# CPU cores, about eight minutes.
+# MS R-CNN by the paper's recipe, on the synthetic set of tools/make_demo_data.py. From scratch on
+# two CPU cores, about eight minutes.
 # To reach: box AP 22, mask AP 21.5 by class score and 22.3 by mask score.
 _base_ = './mask_rcnn_r18_fpn.py'
 

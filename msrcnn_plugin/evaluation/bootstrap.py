@@ -139,7 +139,7 @@ class WeightedAP:
         It is NaN without objects.
         """
         thresholds, count = self._shape
-        objects = np.bincount(self._gt_category, weights[self._gt_image], count)
+        objects = np.bincount(self._gt_category, weights[self._gt_image], count).astype(float)
         if not objects.any():
             return float('nan')
         times = weights[self._image]

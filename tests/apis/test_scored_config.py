@@ -42,3 +42,12 @@ def test_a_head_that_is_there_is_replaced(tmp_path):
     assert read.model.roi_head.type == 'MSRoIHead'
     assert 'num_convs' not in read.model.roi_head.mask_iou_head
     assert read.model.roi_head.mask_iou_head.count_zero_targets
+
+
+def test_the_test_tells_what_the_mask_score_gains(tmp_path):
+    coco = dict(type='CocoMetric', ann_file='a.json', metric=['bbox', 'segm'])
+    own = dict(type='CityScapesMetric', ann_file='a.json')
+    model = tiny_model_cfg('StandardRoIHead')
+    read, _ = written(tmp_path, model, val_evaluator=own, test_evaluator=coco)
+    assert read.test_evaluator.to_dict() == {**coco, 'type': 'MaskScoringMetric'}
+    assert read.val_evaluator.to_dict() == own

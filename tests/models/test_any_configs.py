@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 from mmdet.registry import HOOKS, METRICS, MODELS
-from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from .any_hosts import CONFIGS, HOST_WARNINGS, _read
@@ -17,6 +16,8 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 @pytest.mark.parametrize('name', FILES)
 def test_it_is_a_delta_whose_parts_are_known(name):
+    if name == 'maskformer_r50':
+        pytest.importorskip('panopticapi', reason="its host's pipeline reads panoptic labels")
     lines = (CONFIGS / f'{name}.py').read_text().splitlines()
     assert lines[0].startswith('# ')
     assert sum(not line.startswith('#') for line in lines) <= 35
@@ -34,18 +35,9 @@ def test_it_is_a_delta_whose_parts_are_known(name):
     # Everything ends with the training.
     end = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
     assert cfg.param_scheduler[-1].end == end
-    if not hasattr(model, 'only_mask_iou_loss'):
-        assert 'nuclei_ms' not in name
-        return
     assert cfg.model.type.startswith('MS')
     assert cfg.visualizer.type == 'MaskScoringVisualizer'
     assert model.mask_iou_head.count_zero_targets
     assert model.mask_iou_head.predicts_logits
     assert [hook.type for hook in cfg.custom_hooks] == ['TrainMaskIoUHeadOnlyHook']
     assert cfg.train_cfg.type == 'IterBasedTrainLoop'
-
-
-def test_the_nuclei_lie_where_the_variable_says(monkeypatch):
-    monkeypatch.setenv('DSB2018_ROOT', 'elsewhere/set')
-    cfg = Config.fromfile(CONFIGS / 'nuclei_ms_condinst_r18.py')
-    assert all(cfg[loader].dataset.data_root == 'elsewhere/set/' for loader in LOADERS)

@@ -69,7 +69,7 @@ def test_the_emitted_mask_is_scored(scoring, batch):
         share = masks.sum((1, 2)) / (sides[:, 0] * sides[:, 1])
         large = (sides.amin(1) > 28) & (share > 0)
         grid = (probs > 0.5).float().mean((1, 2))
-        assert ((grid - share)[large].abs() < 0.1).all()
+        assert ((grid - share)[large].abs() < 0.15).all()
         is_soft = ((probs > 0.01) & (probs < 0.99) & (probs != 0.5)).any()
         assert is_soft
 

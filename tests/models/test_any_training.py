@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmdet.registry import MODELS
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 
@@ -90,7 +90,7 @@ def build_host(cfg):
 def train_two_steps(name, rank):
     """The MaskIoU head's weights before and after, as sums, and its losses."""
     torch.manual_seed(0)
-    model = build(tiny_cfg(name)).eval().requires_grad_(False)
+    model = revert_sync_batchnorm(build(tiny_cfg(name))).eval().requires_grad_(False)
     model.mask_iou_head.requires_grad_(True).train()
     model.only_mask_iou_loss = True
     if rank:
