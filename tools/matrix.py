@@ -24,7 +24,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'results' / 'matrix.json'
 # Pins that replace those of constraints.txt. torch 2.1 is built for numpy 1, as is that OpenCV.
-OLDEST = 'torch==2.1.2 torchvision==0.16.2 numpy==1.26.4 opencv-python==4.11.0.86'
+OLDEST = (
+    'torch==2.1.2 torchvision==0.16.2 numpy==1.26.4 opencv-python==4.11.0.86 ml_dtypes==0.5.4'
+)
 NEWEST = 'torch==2.13.0 torchvision==0.28.0'  # mmcv does not build with torch 2.14
 ROWS = {  # Python, host, pins
     'oldest': ('3.10', 'openmmlab', OLDEST),
