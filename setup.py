@@ -65,6 +65,8 @@ setup(
         ],
         'sahi': ['sahi>=0.11'],
         'supervision': ['supervision>=0.25'],
+        # What reads our files elsewhere. Their own requirements move packages of mmdet's.
+        'connectors': ['datumaro', 'fiftyone', 'label-studio-sdk'],
         'calibration': ['scikit-learn>=1.2'],
         'rescore': ['lightgbm>=4', 'scikit-learn>=1.2'],
         'onnx': ['onnx>=1.15', 'onnxscript', 'onnxslim'],

@@ -24,9 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'results' / 'matrix.json'
 # Pins that replace those of constraints.txt. torch 2.1 is built for numpy 1, as is that OpenCV.
-OLDEST = (
-    'torch==2.1.2 torchvision==0.16.2 numpy==1.26.4 opencv-python==4.11.0.86 ml_dtypes==0.5.4'
-)
+OLDEST = 'torch==2.1.2 torchvision==0.16.2 numpy==1.26.4 opencv-python==4.11.0.86 ml_dtypes==0.5.4'
 NEWEST = 'torch==2.13.0 torchvision==0.28.0'  # mmcv does not build with torch 2.14
 ROWS = {  # Python, host, pins
     'oldest': ('3.10', 'openmmlab', OLDEST),
@@ -34,11 +32,18 @@ ROWS = {  # Python, host, pins
     'onedl': ('3.12', 'onedl', ''),
     'newest': ('3.13', 'onedl', NEWEST),
     'no-host': ('3.13', '', ''),
+    'connectors': ('3.11', '', ''),  # packages that would move those of an mmdet environment
 }
 MIM = 'test_launchers.py -k mim'
 FAST = 'geometry evaluation checkpoints models/test_mask_iou_head.py test_compat.py test_package.py'
 # These need none of torch, mmdet and the fixtures of the other tests.
-HOSTLESS = 'assignment calibration_fit coco_files coco_junk detection_errors threshold'
+EVALUATION = 'assignment calibration_fit coco_files coco_junk detection_errors threshold'
+HOSTLESS = {
+    'no-host': [f'tests/evaluation/test_{name}.py' for name in EVALUATION.split()],
+    'connectors': [
+        f'tests/connectors/test_{name}.py' for name in ('cvat', 'fiftyone', 'label_studio')
+    ],
+}
 SHOWN = ('torch', 'numpy', 'mmcv', 'onedl-mmcv')
 
 
@@ -56,8 +61,9 @@ def steps(row: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     run = str(folder / 'bin' / 'python')
     if not host:
         # The last commit's wheel: a build folder in the checkout would get into that of the tree.
-        install = [run, '-m', 'pip', 'install', '-c', str(constraints), f'git+file://{ROOT}']
-        yield 'set-up', [*install, 'pytest', 'hypothesis']
+        install = [run, '-m', 'pip', 'install', '-c', str(constraints)]
+        package = f'msrcnn_plugin{"[connectors]" if row == "connectors" else ""}'
+        yield 'set-up', [*install, f'{package} @ git+file://{ROOT}', 'pytest', 'hypothesis']
     yield 'import', [run, '-c', f'import msrcnn_plugin.{"models" if host else "evaluation"}']
     yield 'doctor', [str(folder / 'bin' / 'msrcnn'), 'doctor']
     pytest = [run, '-m', 'pytest', '--quiet']
@@ -65,8 +71,7 @@ def steps(row: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
         yield 'mim', [*pytest, *f'tests/{MIM}'.split()]
         yield 'tests', [*pytest, *(f'tests/{name}' for name in FAST.split())]
     else:
-        files = (f'tests/evaluation/test_{name}.py' for name in HOSTLESS.split())
-        yield 'tests', [*pytest, '--noconftest', *files]
+        yield 'tests', [*pytest, '--noconftest', *HOSTLESS[row]]
 
 
 def try_row(row: str, folder: Path) -> dict[str, Any]:
