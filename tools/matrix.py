@@ -63,7 +63,8 @@ def steps(row: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
         # The last commit's wheel: a build folder in the checkout would get into that of the tree.
         install = [run, '-m', 'pip', 'install', '-c', str(constraints)]
         package = f'msrcnn_plugin{"[connectors]" if row == "connectors" else ""}'
-        yield 'set-up', [*install, f'{package} @ git+file://{ROOT}', 'pytest', 'hypothesis']
+        commit = f'{package} @ git+file://localhost{ROOT}'
+        yield 'set-up', [*install, commit, 'pytest', 'hypothesis']
     yield 'import', [run, '-c', f'import msrcnn_plugin.{"models" if host else "evaluation"}']
     yield 'doctor', [str(folder / 'bin' / 'msrcnn'), 'doctor']
     pytest = [run, '-m', 'pytest', '--quiet']
