@@ -127,6 +127,8 @@ def run_config(data, work_dir, *, pipeline=(), epochs=1, batch_size=2, **changes
     cfg = dict(
         default_scope='mmdet',
         custom_imports=dict(imports=['msrcnn_plugin'], allow_failed_imports=False),
+        # Runs of one name in one second and process share their log.
+        experiment_name=str(work_dir),
         work_dir=str(work_dir),
         log_level='WARNING',
         model=tiny_model_cfg(),
