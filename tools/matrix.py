@@ -32,7 +32,7 @@ ROWS = {  # Python, host, pins
     'onedl': ('3.12', 'onedl', ''),
     'newest': ('3.13', 'onedl', NEWEST),
     'no-host': ('3.13', '', ''),
-    'connectors': ('3.11', '', ''),  # packages that would move those of an mmdet environment
+    'connectors': ('3.11', '', ''),  # packages that move those of constraints.txt
 }
 MIM = 'test_launchers.py -k mim'
 FAST = 'geometry evaluation checkpoints models/test_mask_iou_head.py test_compat.py test_package.py'
@@ -61,10 +61,11 @@ def steps(row: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     run = str(folder / 'bin' / 'python')
     if not host:
         # The last commit's wheel: a build folder in the checkout would get into that of the tree.
-        install = [run, '-m', 'pip', 'install', '-c', str(constraints)]
-        package = f'msrcnn_plugin{"[connectors]" if row == "connectors" else ""}'
-        commit = f'{package} @ git+file://localhost{ROOT}'
-        yield 'set-up', [*install, commit, 'pytest', 'hypothesis']
+        extra, held = (
+            ('[connectors]', []) if row == 'connectors' else ('', ['-c', str(constraints)])
+        )
+        commit = f'msrcnn_plugin{extra} @ git+file://localhost{ROOT}'
+        yield 'set-up', [run, '-m', 'pip', 'install', *held, commit, 'pytest', 'hypothesis']
     yield 'import', [run, '-c', f'import msrcnn_plugin.{"models" if host else "evaluation"}']
     yield 'doctor', [str(folder / 'bin' / 'msrcnn'), 'doctor']
     pytest = [run, '-m', 'pytest', '--quiet']
