@@ -271,8 +271,7 @@ def _number_category_lists(images: Sequence[Any], category_ids: Sequence[Any]) -
     problems = []
     for place, image in enumerate(images):
         for field in _CATEGORY_LISTS:
-            if field in image:
-                wanted = image[field]
+            if wanted := image.get(field):
                 image[field], wrong = _numbers(wanted, category_ids, 'categories')
                 name = label('images', place, image)
                 problems += [
