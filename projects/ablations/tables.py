@@ -196,6 +196,7 @@ TABLES = {
     'rescore-watershed': Table('rescore', RESCORED, studies=('watershed',)),
     'rescore-mask-rcnn': Table('rescore', RESCORED, studies=('mask_rcnn',)),
     'rescore-mask-rcnn-train': Table('rescore', RESCORED, studies=('mask_rcnn_train',)),
+    'rescore-stock': Table('rescore', RESCORED, studies=('stock',)),
     'rescore-plugin': Table('rescore', RESCORED, studies=('plugin',)),
     'rescore-demo': Table('rescore', RESCORED, studies=('demo',)),
     'scale': Table('scale', SCALE),
