@@ -54,8 +54,8 @@ def give_mean_mask_probs(model: nn.Module) -> Iterator[None]:
 
 
 def _with_mean_probs(score_instances: Callable[..., None]) -> Callable[..., None]:
-    def score(results: InstanceData, mask_ious: Tensor, mask_probs: Tensor) -> None:
-        score_instances(results, mask_ious, mask_probs)
+    def score(results: InstanceData, mask_ious: Tensor, mask_probs: Tensor, boxes: Tensor) -> None:
+        score_instances(results, mask_ious, mask_probs, boxes)
         results.mask_mean_probs = mean_mask_prob(mask_probs)
         results.mask_stabilities = mask_stability(mask_probs)
 

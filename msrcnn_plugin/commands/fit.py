@@ -1,4 +1,4 @@
-"""Adds mask scores to a trained two-stage model, in minutes.
+"""Adds mask scores to a trained model, in minutes.
 
 Detects once in the training images of CONFIG, trains a MaskIoU head and a ranking head on what was
 detected, and judges them on images held out. OUT.pth is CHECKPOINT with the two heads; every other

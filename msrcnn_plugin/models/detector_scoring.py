@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
@@ -20,20 +20,14 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi
 from mmdet.utils import ConfigType, OptConfigType
-from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 
 from .detected_masks import evaluating
 from .detector_samples import DetectorSampler
-from .emitted_masks import EmittedMasks, MaskLooks
-from .mask_iou_calibration import CALIBRATION_NAME
+from .emitted_masks import MARGIN, EmittedMasks, MaskLooks, enlarged
+from .fitted_scores import FittedScores
 from .mask_scoring import MaskScoringMixin, with_host_sizes
-
-if TYPE_CHECKING:
-    from mmdet.models.detectors import BaseDetector as Host
-else:
-    Host = object
 
 ROI_FEAT_SIZE = 14
 PROBE = 256  # side of the image that tells channels and strides; large enough for a stride of 128
@@ -55,7 +49,7 @@ class Detected(NamedTuple):
     boxes: Sequence[Tensor]
 
 
-class DetectorMaskScoringMixin(Host):
+class DetectorMaskScoringMixin(FittedScores):
     """Adds a mask score to an instance segmentation model that has no RoI head with masks.
 
     Put it before the detector::
@@ -77,6 +71,8 @@ class DetectorMaskScoringMixin(Host):
             ``count_zero_targets`` says otherwise.
         mask_iou_sampler: what it learns from; by default all that the model detects.
         mask_iou_calibration: config of a :class:`MaskIoUCalibration`, for a calibrated checkpoint.
+        mask_rank_head: config of a :class:`MSMaskRankHead`, for a checkpoint of ``msrcnn fit``. It
+            is not trained with the model.
         scoring_levels: which levels of the scoring feature are seen; by default all of them. They
             have the same number of channels.
     """
@@ -92,6 +88,7 @@ class DetectorMaskScoringMixin(Host):
         mask_iou_head: ConfigType,
         mask_iou_sampler: OptConfigType = None,
         mask_iou_calibration: OptConfigType = None,
+        mask_rank_head: OptConfigType = None,
         scoring_levels: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -127,7 +124,7 @@ class DetectorMaskScoringMixin(Host):
                 f'mask_iou_sampler is a {type(used).__name__}; a detector without RoI heads takes '
                 "dict(type='DetectorSampler'), or a ReplaySampler of it."
             )
-        self.mask_iou_calibration = mask_iou_calibration and MODELS.build(mask_iou_calibration)
+        self.build_fitted(mask_rank_head, mask_iou_calibration)
 
     def mask_problem(self) -> str | None:
         """Says why the host emits no masks, or None; an own detector may know better."""
@@ -182,21 +179,9 @@ class DetectorMaskScoringMixin(Host):
             torch.cat([results.labels.long() for results in results_list]),
         )
         for results, ious, looks in zip(results_list, mask_ious.split(counts), found.looks):
-            self.score_instances(results, ious, looks.mask_probs)
+            boxes = enlarged(looks.boxes, 1 / MARGIN)
+            self.score_instances(results, ious, looks.mask_probs, boxes)
         return found.samples
-
-    def score_instances(self, results: InstanceData, mask_ious: Tensor, mask_probs: Tensor) -> None:
-        """Writes the scores into an image's N instances: s_mask = s · s_iou.
-
-        Args:
-            results: the host's.
-            mask_ious: (N,).
-            mask_probs: (N, M, M) probability of the masks; a subclass may want them.
-        """
-        results.mask_ious = mask_ious
-        results.mask_scores = results.scores * mask_ious
-        if self.mask_iou_calibration is not None:
-            self.mask_iou_calibration.rescore(results)
 
     def detect(
         self, batch_inputs: Tensor, batch_data_samples: SampleList, **kwargs: Any
@@ -263,13 +248,6 @@ class DetectorMaskScoringMixin(Host):
 
         with patch.object(self, 'extract_feat', keep):
             yield seen
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        if self.mask_iou_calibration is None:
-            # A model without calibration ignores the checkpoint's.
-            for key in [key for key in state_dict if key.startswith(prefix + CALIBRATION_NAME)]:
-                del state_dict[key]
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _levels(feature: Any) -> list[Tensor]:

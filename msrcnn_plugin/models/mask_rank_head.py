@@ -156,14 +156,17 @@ class MSMaskRankHead(BaseModule):
         iou, unique = self(numbers[None], pairs[None], valid)
         return iou[0].sigmoid(), unique[0].sigmoid()
 
-    def rescore(self, results: InstanceData, mask_probs: Tensor) -> None:
+    def rescore(
+        self, results: InstanceData, mask_probs: Tensor, boxes: Tensor | None = None
+    ) -> None:
         """Replaces an image's ``mask_ious`` by the refined ones and ``mask_scores`` by U.
 
         Args:
             results: N detections with the MaskIoU head's ``mask_ious``.
             mask_probs: (N, M, M) probabilities of the final masks.
+            boxes: (N, 4) around the masks; by default those of the results.
         """
-        inputs = rank_inputs(results, mask_probs, self.soft_mask_cut)
+        inputs = rank_inputs(results, mask_probs, boxes, self.soft_mask_cut)
         results.mask_ious, results.mask_scores = self.predict(*inputs)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import SampleList
 from mmdet.utils import ConfigType, InstanceList, OptConfigType
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.modules.utils import _pair
 
 from ..geometry import gather_by_label
 from .channels_last import train_channels_last
+from .fitted_scores import FittedScores
 from .mask_forward import (
     MaskHeadCall,
     MaskLossInputs,
@@ -31,16 +33,9 @@ from .mask_forward import (
     observe_mask_loss,
     stages,
 )
-from .mask_iou_calibration import CALIBRATION_NAME
-from .mask_rank_head import RANK_NAME
-
-if TYPE_CHECKING:
-    from mmdet.models.roi_heads import StandardRoIHead as Host
-else:
-    Host = object
 
 
-class MaskScoringMixin(Host):
+class MaskScoringMixin(FittedScores):
     """Adds a mask score to a two-stage RoI head: one of mmdet's, or one of your own.
 
     Put it before the RoI head::
@@ -91,16 +86,7 @@ class MaskScoringMixin(Host):
         assert self.with_mask
         self.mask_iou_head = self._build_mask_iou_head(mask_iou_head)
         self.mask_iou_sampler = mask_iou_sampler and TASK_UTILS.build(mask_iou_sampler)
-        self.mask_iou_calibration = mask_iou_calibration and MODELS.build(mask_iou_calibration)
-        self.mask_rank_head = mask_rank_head and MODELS.build(mask_rank_head)
-        if self.mask_rank_head is not None:
-            # No loss of the model reaches it. DDP would wait for its gradient.
-            self.mask_rank_head.requires_grad_(False)
-            if getattr(self.mask_iou_calibration, 'rerank', False):
-                raise ValueError(
-                    'mask_iou_calibration has rerank=True, but with mask_rank_head the mask scores '
-                    'are no product with the IoU: leave rerank out.'
-                )
+        self.build_fitted(mask_rank_head, mask_iou_calibration)
         self.rescore_boxes = rescore_boxes
         for mask_head in stages(self.mask_head):
             train_channels_last(mask_head, stages(self.mask_iou_head)[-1])
@@ -163,7 +149,7 @@ class MaskScoringMixin(Host):
         final_mask_probs: Sequence[Tensor],
         results_list: InstanceList,
     ) -> None:
-        """Writes the scores into the host's results: s_mask = s_cls · s_iou (paper, section 3.2).
+        """Writes the scores into the host's results.
 
         Args:
             calls: the mask head's calls for the batch; none where nothing is detected.
@@ -179,30 +165,13 @@ class MaskScoringMixin(Host):
         counts = [len(results) for results in results_list]
         mask_probs = final_mask_probs or [mask_ious.new_zeros(0, 1, 1)] * len(counts)
         for results, ious, probs in zip(results_list, mask_ious.split(counts), mask_probs):
-            results.mask_ious = ious
-            results.mask_scores = results.scores * ious
-            if self.mask_rank_head is not None:
-                self.mask_rank_head.rescore(results, probs)
-            if self.mask_iou_calibration is not None:
-                self.mask_iou_calibration.rescore(results)
-            if self.rescore_boxes:
-                results.scores = results.mask_scores
+            self.score_instances(results, ious, probs)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        without_rank_head = self.mask_rank_head is None
-        ranked = any(key.startswith(f'{prefix}{RANK_NAME}.') for key in state_dict)
-        if without_rank_head and ranked and self.mask_iou_calibration is not None:
-            raise ValueError(
-                'the checkpoint has a ranking head, and its calibration maps the IoU of that head: '
-                'leave mask_iou_calibration out of the config too, or add mask_rank_head.'
-            )
-        # A model without calibration or ranking head ignores the checkpoint's.
-        ignored = [CALIBRATION_NAME] * (self.mask_iou_calibration is None)
-        ignored += [f'{RANK_NAME}.'] * without_rank_head
-        for key in list(state_dict):
-            if key.startswith(tuple(prefix + name for name in ignored)):
-                del state_dict[key]
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    def score_instances(self, results: InstanceData, *args: Any, **kwargs: Any) -> None:
+        """Also writes the mask scores to ``scores``, if ``rescore_boxes`` says so."""
+        super().score_instances(results, *args, **kwargs)
+        if self.rescore_boxes:
+            results.scores = results.mask_scores
 
     def _build_mask_iou_head(self, mask_iou_head: ConfigType, stage: int = -1) -> nn.Module:
         if not isinstance(mask_iou_head, dict):

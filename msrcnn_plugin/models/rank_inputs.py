@@ -44,7 +44,10 @@ class RankInputs(NamedTuple):
 
 
 def rank_inputs(
-    results: InstanceData, mask_probs: Tensor, soft_mask_cut: float | None = None
+    results: InstanceData,
+    mask_probs: Tensor,
+    boxes: Tensor | None = None,
+    soft_mask_cut: float | None = None,
 ) -> RankInputs:
     """Computes the ranking head's inputs from an image's predictions, without a loop over them.
 
@@ -52,6 +55,8 @@ def rank_inputs(
         results: N detections as emitted, in the frame of their masks: ``bboxes``, ``labels``,
             ``scores``, ``masks`` (N, H, W) bool, and the MaskIoU head's IoU as ``mask_ious``.
         mask_probs: (N, M, M) probabilities of the final masks on the RoI grid.
+        boxes: (N, 4) around the masks, in their pixels; by default those of the results. Some hosts
+            emit none worth the name.
         soft_mask_cut: where the masks are soft, the value from which a pixel belongs to one.
 
     Raises:
@@ -63,7 +68,8 @@ def rank_inputs(
             f'the ranking head compares binary masks, but these are {masks.dtype}: set '
             'test_cfg.rcnn.mask_thr_binary to 0 or more, such as 0.5.'
         )
-    boxes, scores = get_box_tensor(results.bboxes).float(), results.scores.float()
+    boxes = get_box_tensor(results.bboxes if boxes is None else boxes).float()
+    scores = results.scores.float()
     intersections = sampled_intersections(masks, boxes)
     areas = intersections.diagonal()
     pairs = pair_numbers(intersections, areas, scores, results.labels)

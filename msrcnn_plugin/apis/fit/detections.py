@@ -32,6 +32,7 @@ from ...files import atomic_write, read_json, write_json
 from ...models.mask_forward import stages
 from ...models.rank_inputs import rank_inputs
 from ...progress import progress_bar
+from .start import scorer
 
 CHUNK = 8  # images
 LEAST_FREE = 0.1  # of the disk's free space is left
@@ -93,7 +94,7 @@ def detect(
     """Detects in images of a data set as at test, or reads what an earlier call detected.
 
     Args:
-        model: with a RoI head with mask scoring, in eval mode.
+        model: with mask scoring, in eval mode.
         order: places of the images, in a random order: what does not fit is a random share. Of
             several processes, each detects in its part of them.
         identity: what the cache depends on.
@@ -144,35 +145,44 @@ def detect(
     barrier()
     files = sorted(folder.glob('*.pt'))
     images = list(itertools.chain(*(torch.load(file, weights_only=True) for file in files)))
-    head = stages(model.roi_head.mask_iou_head)[-1]
+    head = stages(scorer(model)[0].mask_iou_head)[-1]
     return Detections(images, folder, (head.in_channels, *head.roi_feat_size))
 
 
 @torch.no_grad()
 def _detected(model: Any, batch: Any) -> list[tuple[dict[str, Any], NDArray[np.float16]]]:
     """Detects in a batch: of each image what `Detections.images` holds, and its rows."""
+    owner, _ = scorer(model)
+    feats: list[Tensor] = []
     seen: list[tuple] = []
-    # What would be scored is kept, unscored.
-    with patch.object(model.roi_head, 'score_masks', lambda *given: seen.append(given)):
+
+    def look(roi_feats: Tensor, mask_probs: Tensor, labels: Tensor) -> Tensor:
+        feats.append(roi_feats.flatten(1))
+        return roi_feats.new_zeros(len(labels))
+
+    def keep(results: Any, _: Tensor, mask_probs: Tensor, boxes: Tensor | None = None) -> None:
+        seen.append((results, mask_probs, boxes))
+
+    # What would be scored is kept, unscored. A batch without detections has no RoI feature.
+    head = stages(owner.mask_iou_head)[-1]
+    with patch.object(head, 'predict', look), patch.object(owner, 'score_instances', keep):
         samples = model.test_step(batch)
-    ((calls, final_mask_probs, results_list),) = seen
-    counts = [len(results) for results in results_list]
-    feats_list = calls[-1].roi_feats.split(counts) if calls else [torch.zeros(0, 1)] * len(counts)
-    probs_list = final_mask_probs if calls else [torch.zeros(0, 1, 1)] * len(counts)
+    counts = [len(results) for results, *_ in seen]
+    feats_list = (feats[0] if feats else torch.zeros(0, 1)).split(counts)
     return [
         (
-            _described(sample.img_id, results, probs),
-            torch.cat([feats.flatten(1), probs.flatten(1)], 1).half().cpu().numpy(),
+            _described(sample.img_id, *given),
+            torch.cat([roi_feats, given[1].flatten(1)], 1).half().cpu().numpy(),
         )
-        for sample, results, feats, probs in zip(
-            samples, results_list, feats_list, probs_list, strict=True
-        )
+        for sample, given, roi_feats in zip(samples, seen, feats_list, strict=True)
     ]
 
 
-def _described(img_id: Any, results: InstanceData, probs: Tensor) -> dict[str, Any]:
+def _described(
+    img_id: Any, results: InstanceData, probs: Tensor, boxes: Tensor | None
+) -> dict[str, Any]:
     results.mask_ious = torch.zeros_like(results.scores)  # not predicted yet
-    inputs = rank_inputs(results, probs)
+    inputs = rank_inputs(results, probs, boxes)
     masks = encode_mask_results(results.masks.cpu().numpy())
     described = dict(
         image_id=img_id,

@@ -26,7 +26,7 @@ from .detections import Detections, detect
 from .judging import Judge
 from .processes import broadcast_object, joined_processes
 from .scored_config import scored_config
-from .start import LEAST_IMAGES, identity, trained_model, training_set
+from .start import LEAST_IMAGES, identity, scorer, trained_model, training_set
 from .training import (
     BATCH,
     Pace,
@@ -75,7 +75,7 @@ def fit(
     cfg_options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Fit:
-    """Adds mask scores to a trained two-stage model, and judges them on images held out.
+    """Adds mask scores to a trained model, and judges them on images held out.
 
     Detects in the training images as at test and keeps RoI features and masks in a folder beside
     ``out``. Trains the MaskIoU head on them, then the ranking head. The ranking head learns from
@@ -137,16 +137,16 @@ def fit(
     judged = np.arange(count) < np.clip(round(held_out * count), 2, count // 2)
     detected = time.monotonic()
 
-    roi_head = model.roi_head
+    owner, prefix = scorer(model)
     length = f'{minutes:g}min' if steps is None else steps
     key = f'{count}-{judged.sum()}-{length}'
     schedule = _Schedule(folder, steps, detected, begin + 60 * minutes, key, _stages())
-    logits, taken = _train_mask_iou_heads(roi_head, detections, targets, judged, schedule, seed)
+    logits, taken = _train_mask_iou_heads(owner, detections, targets, judged, schedule, seed)
     if get_rank():
         return broadcast_object(None)
     pace, file = schedule.of('rank')
     taken['rank_steps'] = train_mask_rank_head(
-        roi_head.mask_rank_head,
+        owner.mask_rank_head,
         detections,
         targets,
         logits,
@@ -156,12 +156,12 @@ def fit(
         seed=seed,
     )
 
-    result, calibration = judge.judge(roi_head, targets, judged)
+    result, calibration = judge.judge(owner, targets, judged)
     pairs_file = out.with_suffix('.npz')
     result.matches.save(pairs_file)
     heads = {
-        f'roi_head.{name}': value.cpu()
-        for name, value in roi_head.state_dict().items()
+        f'{prefix}{name}': value.cpu()
+        for name, value in owner.state_dict().items()
         if name.startswith(('mask_iou_head.', 'mask_rank_head.'))
     }
     whole = calibrated_checkpoint(
@@ -226,7 +226,7 @@ class _Schedule:
 
 
 def _train_mask_iou_heads(
-    roi_head: Any,
+    owner: Any,
     detections: Detections,
     targets: Targets,
     judged: NDArray[np.bool_],
@@ -245,10 +245,10 @@ def _train_mask_iou_heads(
     half = torch.from_numpy(half_of_image[detections.image])
     learned = dict(half_0=half == 0, half_1=half == 1, head=half >= 0)
     titles = dict(half_0='MaskIoU head of half 1', half_1='MaskIoU head of half 2')
-    begun = copy.deepcopy(roi_head.mask_iou_head)
+    begun = copy.deepcopy(owner.mask_iou_head)
     logits, taken = torch.zeros(len(half)), {}
     for stage in schedule.stages:
-        head = roi_head.mask_iou_head if stage == 'head' else copy.deepcopy(begun)
+        head = owner.mask_iou_head if stage == 'head' else copy.deepcopy(begun)
         places = learned[stage].nonzero()[:, 0]
         pace, file = schedule.of(stage, len(places))
         title = titles.get(stage, 'MaskIoU head')

@@ -91,7 +91,7 @@ class Judge:
         return Targets(true_iou.float(), unique.float(), counted)
 
     def judge(
-        self, roi_head: Any, targets: Targets, chosen: NDArray[np.bool_]
+        self, owner: Any, targets: Targets, chosen: NDArray[np.bool_]
     ) -> tuple[MaskScoringResult, IoUCalibration]:
         """Scores the chosen images, fits the calibration to them and evaluates them.
 
@@ -101,15 +101,15 @@ class Judge:
         detections = self._detections
         places = torch.from_numpy(np.flatnonzero(chosen[detections.image]))
         logits = torch.zeros(len(detections.image))
-        logits[places] = predict_logits(roi_head.mask_iou_head, detections, places)
-        device = next(roi_head.parameters()).device
+        logits[places] = predict_logits(owner.mask_iou_head, detections, places)
+        device = next(owner.parameters()).device
         inputs = ranked_inputs(detections, logits)
         found = [torch.zeros(2, len(numbers)) for numbers in inputs]
         for image in np.flatnonzero(chosen):
             if len(inputs[image]):
                 pairs = detections.images[image]['pairs'].to(device).float()
                 with torch.no_grad():
-                    both = roi_head.mask_rank_head.predict(inputs[image].to(device), pairs)
+                    both = owner.mask_rank_head.predict(inputs[image].to(device), pairs)
                 found[image] = torch.stack(both).cpu()
         mask_ious, mask_scores = torch.cat(found, 1)
         predicted, true = (

@@ -11,17 +11,23 @@ from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 
 from ... import models
-from ...models import MaskScoringMixin
+from ...models import DetectorMaskScoringMixin, MaskScoringMixin
 from ..evaluate_checkpoint import read_config, type_name
 
-# Of each RoI head of mmdet: the plugin's RoI head that is built on it.
-HOSTS = {
-    head.__mro__[list(head.__mro__).index(MaskScoringMixin) + 1].__name__: head.__name__
-    for head in map(models.__dict__.get, models.__all__)
-    if isinstance(head, type)
-    and issubclass(head, MaskScoringMixin)
-    and head is not MaskScoringMixin
-} | {'MaskScoringRoIHead': 'MSRoIHead'}
+
+def _hosts(mixin: type) -> dict[str, str]:
+    """Names mmdet's class and the plugin's, for each that the mixin scores."""
+    found = [models.__dict__[name] for name in models.__all__]
+    scoring = [one for one in found if isinstance(one, type) and issubclass(one, mixin)]
+    return {
+        base.__name__: one.__name__
+        for one in scoring
+        for base in [b for b in one.__mro__ if b.__module__.startswith('mmdet.')][:1]
+    }
+
+
+HOSTS = _hosts(MaskScoringMixin) | {'MaskScoringRoIHead': 'MSRoIHead'}
+DETECTORS = _hosts(DetectorMaskScoringMixin)
 # What the MaskIoU head learns: the IoU of detections, false ones included, by cross-entropy.
 LEARNED = dict(
     count_zero_targets=True,
@@ -36,7 +42,7 @@ def scored_config(
     """Adds MaskIoU head, ranking head and calibration to the model of a config.
 
     Args:
-        path: config of a two-stage model with a mask branch, with or without mask scores.
+        path: config of a model that predicts masks, with or without mask scores.
         out: where the new config will lie; it inherits from ``path``.
         cfg_options: changes to the config. With any, the new config is written out whole.
 
@@ -60,26 +66,8 @@ def scored_config(
 
 def _changes(cfg: Config) -> dict[str, Any]:
     """Returns what differs from the user's config."""
-    roi_head = cfg.get('model', {}).get('roi_head')
-    if not isinstance(roi_head, dict) or not roi_head.get('mask_head'):
-        raise ValueError(
-            'the model of the config has no RoI head with a mask branch: msrcnn fit scores the '
-            'masks of two-stage models, such as Mask R-CNN. Train the MaskIoU head of others with '
-            'TrainMaskIoUHeadOnlyHook, as docs/any.md shows'
-        )
-    name = type_name(roi_head.get('type'))
-    registered = MODELS.get(name)
-    if not (isinstance(registered, type) and issubclass(registered, MaskScoringMixin)):
-        if name not in HOSTS:
-            raise ValueError(
-                f'no mask scoring is known for the RoI head {name}; there is for '
-                f'{", ".join(HOSTS)}. Write `class MS{name}(MaskScoringMixin, {name})`, as '
-                'docs/hosts.md shows, and name it in the config'
-            )
-        name = HOSTS[name]
-    extractor = roi_head.get('mask_roi_extractor') or roi_head['bbox_roi_extractor']
-    extractor = extractor[-1] if isinstance(extractor, (list, tuple)) else extractor
-    width = min(extractor['out_channels'], WIDEST)
+    model = cfg.get('model', {})
+    owner, name, width = _owner(model)
     heads: dict[str, dict[str, Any]] = dict(
         mask_iou_head=dict(
             type='MSMaskIoUHead', conv_out_channels=width, fc_out_channels=4 * width, **LEARNED
@@ -88,7 +76,7 @@ def _changes(cfg: Config) -> dict[str, Any]:
         mask_iou_calibration=dict(type='MaskIoUCalibration'),
     )
     for key, head in heads.items():
-        if isinstance(roi_head.get(key), dict):
+        if isinstance(owner.get(key), dict):
             head['_delete_'] = True
     imports = cfg.get('custom_imports') or {}
     # The host's metric ranks by mask score alone: nobody would see what it gained.
@@ -97,11 +85,47 @@ def _changes(cfg: Config) -> dict[str, Any]:
         for name in ('val_evaluator', 'test_evaluator')
         if isinstance(cfg.get(name), dict) and type_name(cfg[name].get('type')) == 'CocoMetric'
     }
+    scored = dict(type=name, **heads)
     return dict(
         **evaluators,
         custom_imports=dict(
             imports=list(dict.fromkeys([*imports.get('imports', ()), 'msrcnn_plugin'])),
             allow_failed_imports=imports.get('allow_failed_imports', False),
         ),
-        model=dict(roi_head=dict(type=name, **heads)),
+        model=scored if owner is model else dict(roi_head=scored),
     )
+
+
+def _owner(model: Any) -> tuple[Any, str, int]:
+    """Finds what scores the masks: the RoI head's config, or that of a model without.
+
+    Returns:
+        the config, the name of its type with mask scoring, and the channels of its feature.
+    """
+    name = type_name(model.get('type'))
+    if name in DETECTORS or _is_scoring(name, DetectorMaskScoringMixin):
+        neck = model.get('neck') or {}
+        neck = neck[-1] if isinstance(neck, (list, tuple)) else neck
+        return model, DETECTORS.get(name, name), min(neck.get('out_channels', WIDEST), WIDEST)
+    roi_head = model.get('roi_head')
+    if not isinstance(roi_head, dict) or not roi_head.get('mask_head'):
+        raise ValueError(
+            f'the model of the config, {name}, has no RoI head with a mask branch, and no mask '
+            f'scoring is known for it; there is for {", ".join(DETECTORS)}. Write `class MS{name}('
+            f'DetectorMaskScoringMixin, {name})`, as docs/any.md shows, and name it in the config'
+        )
+    name = type_name(roi_head.get('type'))
+    if name not in HOSTS and not _is_scoring(name, MaskScoringMixin):
+        raise ValueError(
+            f'no mask scoring is known for the RoI head {name}; there is for '
+            f'{", ".join(HOSTS)}. Write `class MS{name}(MaskScoringMixin, {name})`, as '
+            'docs/hosts.md shows, and name it in the config'
+        )
+    extractor = roi_head.get('mask_roi_extractor') or roi_head['bbox_roi_extractor']
+    extractor = extractor[-1] if isinstance(extractor, (list, tuple)) else extractor
+    return roi_head, HOSTS.get(name, name), min(extractor['out_channels'], WIDEST)
+
+
+def _is_scoring(name: str, mixin: type) -> bool:
+    registered = MODELS.get(name)
+    return isinstance(registered, type) and issubclass(registered, mixin)

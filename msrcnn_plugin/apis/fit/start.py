@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,19 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from ...checkpoints.files import Checkpoint, read_checkpoint
+from ...models import DetectorMaskScoringMixin
 from ..evaluate_checkpoint import config_errors, first_lines, type_name
 from ..test_set import annotation_file, check_test_set, plain_datasets
 
 HEADS = ('mask_iou_head', 'mask_rank_head', 'mask_iou_calibration')
 LEAST_IMAGES = 20
+
+
+def scorer(model: Any) -> tuple[Any, str]:
+    """Finds what scores the masks, the model or its RoI head, and the prefix of its weights."""
+    if isinstance(model, DetectorMaskScoringMixin):
+        return model, ''
+    return model.roi_head, 'roi_head.'
 
 
 def is_of_heads(name: str) -> bool:
@@ -38,15 +47,14 @@ def trained_model(cfg: Config, path: str | os.PathLike) -> tuple[Any, Checkpoint
             weight of the model.
     """
     init_default_scope(cfg.default_scope)
-    roi_head = {k: v for k, v in cfg.model.roi_head.items() if k != 'mask_iou_calibration'}
     with config_errors():
-        model = MODELS.build({**cfg.model, 'roi_head': roi_head})
+        model = MODELS.build(_without(cfg.model, ('mask_iou_calibration',)))
     checkpoint = read_checkpoint(path)
     weights = {name: value for name, value in checkpoint.weights.items() if not is_of_heads(name)}
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel('WARNING')  # not a paragraph for each parameter
-    model.roi_head.mask_iou_head.init_weights()
+    scorer(model)[0].mask_iou_head.init_weights()
     logger.setLevel(level)
     own = {
         name: value
@@ -108,8 +116,7 @@ def training_set(cfg: Config) -> tuple[CocoDataset, str]:
 
 def identity(cfg: Config, checkpoint: Checkpoint, file: str) -> dict[str, str]:
     """Returns digests of all that detections depend on, by what a message calls them."""
-    model = {k: v for k, v in cfg.model.items() if k not in ('train_cfg', 'roi_head')}
-    roi_head = {k: v for k, v in cfg.model.roi_head.items() if k not in (*HEADS, 'train_cfg')}
+    model = _without(cfg.model, (*HEADS, 'train_cfg'))
     pipeline = next(plain_datasets(cfg.test_dataloader.dataset))['pipeline']
     weights = hashlib.sha256()
     for name, value in sorted(checkpoint.weights.items()):
@@ -117,8 +124,16 @@ def identity(cfg: Config, checkpoint: Checkpoint, file: str) -> dict[str, str]:
     return {
         'weights': weights.hexdigest(),
         'annotations': hashlib.sha256(Path(file).read_bytes()).hexdigest(),
-        'settings': hashlib.sha256(repr((model, roi_head, pipeline)).encode()).hexdigest(),
+        'settings': hashlib.sha256(repr((model, pipeline)).encode()).hexdigest(),
     }
+
+
+def _without(cfg: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """Copies a config of a model or RoI head, and of the RoI head in it, without some keys."""
+    kept = {key: value for key, value in cfg.items() if key not in keys}
+    if kept.get('roi_head'):
+        kept['roi_head'] = _without(kept['roi_head'], keys)
+    return kept
 
 
 def _bytes(value: Tensor) -> bytes:
