@@ -1,8 +1,8 @@
 # Mask R-CNN on the synthetic set of tools/make_demo_data.py: `make demo` trains it, then adds a
 # mask score by msrcnn fit. From scratch on two CPU cores, so everything is narrow and small, and
 # normalised throughout.
-# To reach: box AP 22, mask AP 22 by class score, and 26 by the mask score that is fitted, which took
-# four minutes of two idle cores.
+# To reach: box AP 22, mask AP 22 by class score, and 26 by the mask score that is fitted in four
+# minutes of two idle cores.
 #
 # DEMO_ROOT names the folder of the data, which tools/make_demo_data.py writes:
 #     DEMO_ROOT=FOLDER mim train mmdet configs/demo/mask_rcnn_r18_fpn.py
