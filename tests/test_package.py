@@ -178,8 +178,8 @@ def test_the_metadata_is_complete(wheel):
 def test_mim_starts_slurm_with_a_config_of_the_wheel(wheel, tmp_path):
     venv.create(tmp_path / 'env', symlinks=True)
     (packages,) = tmp_path.glob('env/lib/python*/site-packages')
-    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index']
-    run(*pip, '--target', packages, wheel)
+    pip = [sys.executable, '-m', 'pip', '--python', tmp_path / 'env/bin/python']
+    run(*pip, 'install', '--quiet', '--no-deps', '--no-index', wheel)
     (packages / 'host.pth').write_text(sysconfig.get_path('purelib'))
     (tmp_path / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@" >words\n')
     (tmp_path / 'srun').chmod(0o755)

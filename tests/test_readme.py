@@ -84,6 +84,11 @@ def run(command, folder):
     return done.stdout
 
 
+def in_shell(code, folder):
+    # OneDL's mim knows mmdet by another name.
+    return run(['bash', '-ec', re.sub(r'(mim \w+) mmdet\b', rf'\1 {mim_package()}', code)], folder)
+
+
 @pytest.fixture(scope='module')
 def followed(project):
     """The folder after every block of README, whose output is what README shows."""
@@ -95,8 +100,7 @@ def followed(project):
         elif language == 'python':
             run([sys.executable, '-c', code], project)
         elif language == 'bash' and not re.match(r'make |pip ', code):
-            code = re.sub(r'(mim \w+) mmdet\b', rf'\1 {mim_package()}', code)
-            printed = run(['bash', '-ec', code], project)
+            printed = in_shell(code, project)
         elif language == 'text':
             for line in code.splitlines():
                 assert promise(line) in ' '.join(printed.split()), printed
@@ -119,10 +123,10 @@ def test_training_the_head_alone_and_calibrating_it_run_as_written(followed):
         for kind in ('python', 'bash')
     )
     (followed / 'my_ms_rcnn.py').write_text(config)
-    run(['bash', '-ec', training], followed)
+    in_shell(training, followed)
     shutil.copy(followed / 'work_dirs/my_ms_rcnn/epoch_2.pth', followed)
     (command,) = (code for language, code in blocks(CALIBRATE) if language == 'bash')
-    run(['bash', '-ec', command], followed)
+    in_shell(command, followed)
     weights = read_content(followed / 'calibrated.pth')['state_dict']
     cfg = Config.fromfile(followed / 'my_ms_rcnn.py')
     option = re.search(r'`--cfg-options ([\w.]+)=(\w+)`', CALIBRATE.read_text())

@@ -8,6 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from msrcnn_plugin.checkpoints import read_checkpoint
+
 from .documents import PAGES, configs
 from .own_project import lay_out_project, run
 
@@ -46,6 +48,6 @@ def test_trains_and_tests_as_written(project, place, monkeypatch):
     assert max(runner.message_hub.get_scalar(name).data[0].max() for name in losses) > 0
     assert 'coco/segm_mAP' in runner.test()
     if 'load_from' in code:
-        before = torch.load('my_mask_rcnn.pth', weights_only=True)['state_dict']
+        before = read_checkpoint('my_mask_rcnn.pth').weights
         after = runner.model.state_dict()
         assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -217,6 +217,24 @@ TABLES = {
             ECE,
         ),
     ),
+    'fit-any': Table(
+        'fit_any',
+        (
+            MODEL,
+            figure('images', 'fit.detected_images', 1, 0),
+            figure('steps', 'fit.head_steps', 1, 0),
+            figure('mask AP by its own score', 'at_100.ap.score', 100, 1),
+            figure('× mean probability', 'at_100.ap.prob', 100, 1),
+            figure('× stability', 'at_100.ap.stability', 100, 1),
+            figure('× predicted IoU', 'at_100.ap.product', 100, 1),
+            figure('by mask score', 'at_100.ap.mask_score', 100, 1),
+            figure('by the oracle', 'at_100.ap.oracle', 100, 1),
+            figure('by U', 'at_100.ap.unique', 100, 1),
+            interval('gain (95 % interval)', 'at_100.gain'),
+            PEARSON,
+            ECE,
+        ),
+    ),
     'export-ap': Table(
         'export',
         (
