@@ -175,6 +175,10 @@ def test_the_metadata_is_complete(wheel):
     assert not re.search('torch|mmdet|mmcv|mmengine|shapely', plain)
 
 
+@pytest.mark.skipif(
+    compat.mim_package() != 'mmdet',
+    reason="OneDL's mim takes the first file that a wheel lists for its folder, here the command",
+)
 def test_mim_starts_slurm_with_a_config_of_the_wheel(wheel, tmp_path):
     venv.create(tmp_path / 'env', symlinks=True)
     (packages,) = tmp_path.glob('env/lib/python*/site-packages')
