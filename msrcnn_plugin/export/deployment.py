@@ -73,7 +73,7 @@ class DeploymentModel(nn.Module):
         roi_feats = self._roi_feats(roi_head.mask_roi_extractor, feats, rois)
         # The row that is not a detection has a class as well.
         classes = torch.cat([labels, labels.new_zeros(1)])
-        mask_probs = gather_by_label(roi_head.mask_head(roi_feats).sigmoid(), classes)
+        mask_probs = gather_by_label(roi_head.mask_head(roi_feats), classes).sigmoid()
         mask_ious = self.mask_scorer(roi_feats, mask_probs, classes)[:-1]
         mask_scores = scores * mask_ious
         calibration = roi_head.mask_iou_calibration
