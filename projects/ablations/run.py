@@ -40,7 +40,8 @@ from projects.ablations.records import (  # noqa: E402
     require_comparable,
     write_records,
 )
-from projects.ablations.table import STUDIES, Row, Study  # noqa: E402
+from projects.ablations.study import Row, Study  # noqa: E402
+from projects.ablations.table import STUDIES  # noqa: E402
 
 # What a config's top level may say; other names there are the config's own.
 RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
@@ -183,7 +184,7 @@ def complete(run: Run, results: Path, command: str) -> None:
     print(f'{run}: testing', flush=True)
     test = run.folder / 'test'
     checkpoint = run.folder / 'train' / trained['checkpoint']
-    scored = test_weights(run.folder / 'test_config.py', checkpoint, test)
+    scored = test_weights(run.folder / 'test_config.py', checkpoint, test, run.study.measures)
     new.update(training=trained['training'], **scored)
     new['figures']['seconds_per_iter'] = trained['seconds_per_iter']
     if run.study.compare_with not in (None, run.row.name):
