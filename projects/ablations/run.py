@@ -79,7 +79,7 @@ class Run:
         configs = self.configs()
         read = [{name: cfg[name] for name in RUNNER_KEYS if name in cfg} for cfg in configs]
         text = json.dumps(read, sort_keys=True, default=str)
-        text = text.replace(f'"{configs[0].train_dataloader.dataset.data_root}', '"')
+        text = text.replace(f'"{innermost(configs[0].train_dataloader.dataset).data_root}', '"')
         key = dict(study=self.study.name, run=self.row.name, seed=self.seed)
         named = dict(config=f'configs/{self.row.base}', changes=self.row.changes)
         return dict(**key, **named, config_hash=digest(text.encode()))
@@ -87,8 +87,15 @@ class Run:
     def data(self) -> dict[str, str]:
         """Digests of the annotations that the run learns from and is tested on."""
         cfg, test = self.configs()
-        sets = dict(train=cfg.train_dataloader.dataset, test=test.test_dataloader.dataset)
+        sets = dict(
+            train=innermost(cfg.train_dataloader.dataset), test=test.test_dataloader.dataset
+        )
         return {name: file_digest(Path(d.data_root, d.ann_file)) for name, d in sets.items()}
+
+
+def innermost(dataset: Config) -> Config:
+    """The data set in wrappers such as ``ClassBalancedDataset``."""
+    return innermost(dataset.dataset) if 'dataset' in dataset else dataset
 
 
 def read(base: str) -> Config:

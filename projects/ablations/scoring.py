@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from msrcnn_plugin.apis import CheckpointEvaluation, evaluate_checkpoint
 from msrcnn_plugin.evaluation import Matches, evaluate_coco
+from projects.ablations.operating_point import free_response, smallest_ap
 
 PAIRS_NAME = 'pairs.npz'
 # A GPU rounds differently from run to run. It moves boxes by less than this, in pixels, and the
@@ -28,9 +29,30 @@ def boundary_ap(found: CheckpointEvaluation) -> dict[str, float]:
     return {name: value for name, value in result.figures.items() if name.startswith('boundary')}
 
 
+def lesion_figures(found: CheckpointEvaluation) -> dict[str, float]:
+    """Recall, dice and false alarms by class score and by mask score: ``recall_score``, …"""
+    return {
+        f'{name}_{score}': value
+        for score in _rankings(found)
+        for name, value in free_response(found.result.matches, score).items()
+    }
+
+
+def smallest_figures(found: CheckpointEvaluation) -> dict[str, float]:
+    """AP of the smallest quarter of the objects: ``smallest_AP_score``, …"""
+    matches = found.result.matches
+    return {f'smallest_AP_{score}': smallest_ap(matches, score) for score in _rankings(found)}
+
+
+def _rankings(found: CheckpointEvaluation) -> list[str]:
+    return [name for name in ('score', 'mask_score') if name in found.result.matches.scores]
+
+
 # What a study may measure beside the metric's figures.
 MEASURES: dict[str, Callable[[CheckpointEvaluation], Mapping[str, float]]] = {
-    'boundary': boundary_ap
+    'boundary': boundary_ap,
+    'free_response': lesion_figures,
+    'smallest': smallest_figures,
 }
 
 

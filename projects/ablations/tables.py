@@ -243,6 +243,27 @@ TABLES = {
             figure('time', 'ratio', 1, 1),
         ),
     ),
+    'lesions': Table(
+        'lesions',
+        (
+            RUN,
+            MODEL,
+            SEEDS,
+            BOX_AP,
+            figure('AP small by class score', 'figures.segm_mAP_cls_s', 100, 1),
+            figure('by mask score', 'figures.segm_mAP_s', 100, 1),
+            figure('recall by class score', 'figures.recall_score', 100, 1),
+            figure('by mask score', 'figures.recall_mask_score', 100, 1),
+            figure('mean dice by class score', 'figures.dice_score', 100, 1),
+            figure('by mask score', 'figures.dice_mask_score', 100, 1),
+            figure('false alarms an image by class score', 'figures.alarms_score', 1, 2),
+            figure('by mask score', 'figures.alarms_mask_score', 1, 2),
+            figure('AP of the smallest quarter', 'figures.smallest_AP_score', 100, 1),
+            figure('by mask score', 'figures.smallest_AP_mask_score', 100, 1),
+            interval('gain (95 % interval)', 'gain'),
+            figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
+        ),
+    ),
     'mask-rcnn': Table(
         'mask_rcnn',
         (
