@@ -50,6 +50,7 @@ def tiny_run(name, folder, data, ann_file, img, classes):
         part.num_classes = classes
     if cfg.model.roi_head.bbox_head.loss_cls.type == 'SeesawLoss':
         cfg.model.roi_head.bbox_head.loss_cls.num_classes = classes
+    cfg.model.roi_head.mask_iou_head.update(conv_out_channels=16, fc_out_channels=32)
     cfg.model.backbone.update(depth=18, base_channels=8, init_cfg=None)
     cfg.model.neck.in_channels = [8, 16, 32, 64]
     cfg.model.train_cfg.rpn_proposal.max_per_img = cfg.model.test_cfg.rpn.max_per_img = 20
@@ -147,7 +148,7 @@ def test_lvis_trains_and_tests_and_its_metric_ranks_by_mask_score(lvis, lvis_set
     runner = Runner.from_cfg(cfg)
     runner.train()
     assert learned(runner)
-    metric = METRICS.build(cfg.test_evaluator)
+    metric = METRICS.build(dict(cfg.test_evaluator, metric=['segm']))
     metric.dataset_meta = dict(classes=('c1', 'c2', 'c3'))
     samples = found_in(truth, {1: 0, 2: 1, 3: 2})
     metric.process({}, samples)

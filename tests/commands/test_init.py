@@ -53,7 +53,7 @@ def test_anchors_begin_at_small_boxes_and_reach_large_ones(sides, scales):
 def test_small_objects_are_enlarged_as_far_as_mmdet_shows_images():
     assert chosen([(12, 12)], size=(300, 200)).scale == (400, 267)
     assert chosen([(4, 4)], size=(300, 200)).scale == (1200, 800)
-    assert chosen([(90, 90)], size=(4000, 2000)).scale == (1333, 667)
+    assert chosen([(90, 90)], size=(4000, 3000)).scale == (1067, 800)
 
 
 def test_long_boxes_and_crowded_images_are_cared_for():
@@ -106,7 +106,7 @@ def test_writes_a_config_that_trains_and_tests(data, tmp_path, capsys):
     ('change', 'said'),
     [
         (lambda coco: coco.update(annotations=[]), 'no object with an area'),
-        (lambda coco: coco['images'][0].update(width=50), 'its annotations are those of'),
+        (lambda coco: coco['images'][1].update(width=50), 'its annotations are those of'),
         (lambda coco: coco['images'][0].update(file_name='none.jpg'), 'is missing'),
     ],
 )
