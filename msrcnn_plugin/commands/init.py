@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
             'list the same ones in the same order'
         )
     choices = choose(truth, classes)
-    text = render(choices, *(tuple(_absolute(path) for path in pair) for pair in (train, val)))
+    train_paths, val_paths = ((_absolute(file), _absolute(images)) for file, images in (train, val))
+    text = render(choices, train_paths, val_paths)
     args.out.write_text(text, encoding='utf-8')
     print('\n'.join(choices.words))
     if not args.val:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from string import Template
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..evaluation.coco_files import GroundTruth
 
@@ -91,7 +92,7 @@ def _anchor_scales(small: float, large: float) -> tuple[int, ...]:
     return tuple(scales)
 
 
-def _anchor_ratios(ratios: np.ndarray) -> tuple[float, ...]:
+def _anchor_ratios(ratios: NDArray[np.float64]) -> tuple[float, ...]:
     """Keeps mmdet's ratios, unless the boxes' own reach further."""
     low, high = np.quantile(ratios, (0.1, 0.9))
     if low >= DEFAULT_RATIOS[0] / math.sqrt(2) and high <= DEFAULT_RATIOS[-1] * math.sqrt(2):

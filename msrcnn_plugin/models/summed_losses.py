@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
 from torch import Tensor, nn
@@ -39,7 +40,8 @@ class SummedLoss(nn.Module):
 
     def forward(self, pred: Tensor, target: Tensor, **kwargs: Any) -> Tensor:
         """Sums the losses of ``pred`` and ``target``, of any one shape that they take."""
-        return self.loss_weight * sum(loss(pred, target, **kwargs) for loss in self.losses)
+        found = [loss(pred, target, **kwargs) for loss in self.losses]
+        return self.loss_weight * torch.stack(found).sum()
 
 
 @MODELS.register_module()
