@@ -1,4 +1,4 @@
-"""The test of trained weights: the only place here that calls the plugin's evaluation."""
+"""The test of trained weights: with `operating_point`, all here that calls the evaluation."""
 
 from __future__ import annotations
 
