@@ -3,7 +3,7 @@
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 
-from projects.ablations.table import Row, Study
+from projects.ablations.study import Row, Study
 
 from .tested_models import model_cfg
 from .tiny_set import run_config, write_tiny_set

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from msrcnn_plugin.files import read_json
-from msrcnn_plugin.synthetic import DESCRIPTION, write_set
+from msrcnn_plugin.synthetic import DESCRIPTION, LESIONS, OBJECTS, write_set
 
 MIN_SIZE = 64
 
@@ -30,6 +30,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--val', type=int, default=120, help='validation images (%(default)s)')
     parser.add_argument('--size', type=int, default=256, help='image side, px (%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='0 or more (%(default)s)')
+    parser.add_argument(
+        '--lesions', action='store_true', help='small lesions, most images without one'
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace a set made before')
     args = parser.parse_args(argv)
     for name, smallest in (('train', 1), ('val', 1), ('size', MIN_SIZE), ('seed', 0)):
@@ -62,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Whole sets only: it is made beside the folder, and moved there when it is complete.
     partial = args.out.with_name(f'{args.out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
-    write_set(partial, args.train, args.val, args.size, args.seed)
+    scene = LESIONS if args.lesions else OBJECTS
+    write_set(partial, args.train, args.val, args.size, args.seed, scene)
     if args.out.exists():
         shutil.rmtree(args.out)
     partial.rename(args.out)

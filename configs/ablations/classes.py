@@ -2,9 +2,8 @@
 # iterations. It learns the IoU of the target class. The demo set has four classes, nuclei one.
 # The data as in demo/mask_rcnn_r18_fpn.py; give the weights with --cfg-options load_from=trunk.pth.
 # To reach: mask AP 23.8, 2.10 above the class score; Pearson 0.663 (docs/results/ablations.md).
-_base_ = ['../demo/ms_rcnn_r18_fpn.py', '../_base_/learn_from_detections.py']
+_base_ = './demo.py'
 
-model = dict(roi_head={{_base_.learn_from_detections}})
 custom_hooks = [dict(type='TrainMaskIoUHeadOnlyHook')]
 
 max_iters = 225

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 COMMANDS = {
+    'init': "write a config for one's own data",
     'report': 'write a page of what the mask scores of a model are worth',
     'compare': 'put several models side by side',
     'calibrate': 'make the predicted IoU mean what it says',

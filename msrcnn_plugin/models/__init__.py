@@ -25,6 +25,7 @@ from .point_rend import MSPointRendRoIHead
 from .rank_inputs import RankInputs, rank_inputs
 from .replayed_masks import ReplaySampler
 from .roi_heads import MSDoubleHeadRoIHead, MSDynamicRoIHead, MSPISARoIHead, MSRoIHead
+from .summed_losses import SummedLoss, SummedMaskLoss
 
 __all__ = [
     'MSSOLO',
@@ -54,6 +55,8 @@ __all__ = [
     'MaskScoringMixin',
     'RankInputs',
     'ReplaySampler',
+    'SummedLoss',
+    'SummedMaskLoss',
     'calibrated_checkpoint',
     'rank_inputs',
 ]

@@ -10,10 +10,10 @@ Masks are (H, W) bool; outlines are (n, 2) float x, y in pixels.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -186,10 +186,21 @@ def draw_scene(rng: Generator, size: int, index: int) -> tuple[Array, list[Thing
     return photograph(canvas, rng), things
 
 
+class Scene(NamedTuple):
+    """A kind of images: ``draw`` takes a generator, the size and the image's number."""
+
+    draw: Callable[[Generator, int, int], tuple[Array, list[Thing]]]
+    classes: tuple[str, ...]
+
+
+OBJECTS = Scene(draw_scene, CLASSES)
+
 # --- COCO
 
 
-def to_annotation(thing: Thing, annotation_id: int, image_id: int) -> dict[str, Any]:
+def to_annotation(
+    thing: Thing, annotation_id: int, image_id: int, classes: Sequence[str] = CLASSES
+) -> dict[str, Any]:
     """Returns the COCO annotation of a thing. Area and box are those of its pixels."""
     rle = rle_tools.encode(np.asfortranarray(thing.mask.astype(np.uint8)))
     area, box = int(rle_tools.area(rle)), rle_tools.toBbox(rle).tolist()
@@ -197,7 +208,7 @@ def to_annotation(thing: Thing, annotation_id: int, image_id: int) -> dict[str, 
     return dict(
         id=annotation_id,
         image_id=image_id,
-        category_id=CLASSES.index(thing.kind) + 1,
+        category_id=classes.index(thing.kind) + 1,
         segmentation=rle if thing.outline is None else [thing.outline.ravel().tolist()],
         area=area,
         bbox=box,
@@ -205,7 +216,9 @@ def to_annotation(thing: Thing, annotation_id: int, image_id: int) -> dict[str, 
     )
 
 
-def write_set(folder: Path, train: int, val: int, size: int = 256, seed: int = 0) -> None:
+def write_set(
+    folder: Path, train: int, val: int, size: int = 256, seed: int = 0, scene: Scene = OBJECTS
+) -> None:
     """Writes a COCO set: ``folder/{train,val}/*.jpg``, ``annotations/instances_{train,val}.json``.
 
     The same arguments give the same bytes. An untouched outline is written as a polygon, every
@@ -215,6 +228,7 @@ def write_set(folder: Path, train: int, val: int, size: int = 256, seed: int = 0
         folder: must not hold a set yet.
         train, val: numbers of images.
         size: side of the images in pixels, 64 or more.
+        scene: what the images show.
     """
     (folder / 'annotations').mkdir(parents=True)
     for split, count in enumerate((train, val)):
@@ -224,18 +238,19 @@ def write_set(folder: Path, train: int, val: int, size: int = 256, seed: int = 0
         annotations: list[dict] = []
         for index in range(count):
             # One generator an image: a larger set begins with the images of a smaller one.
-            image, things = draw_scene(np.random.default_rng([seed, split, index]), size, index)
+            image, things = scene.draw(np.random.default_rng([seed, split, index]), size, index)
             path = folder / name / f'{index:06d}.jpg'
             if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 92]):
                 raise OSError(f'could not write {path}: is the disk full?')
             images.append(dict(id=index + 1, file_name=path.name, height=size, width=size))
             for thing in things:
-                annotations.append(to_annotation(thing, len(annotations) + 1, index + 1))
+                number = len(annotations) + 1
+                annotations.append(to_annotation(thing, number, index + 1, scene.classes))
         coco = dict(
             info=dict(description=DESCRIPTION, seed=seed),
             licenses=[],
             images=images,
             annotations=annotations,
-            categories=[dict(id=i + 1, name=name) for i, name in enumerate(CLASSES)],
+            categories=[dict(id=i + 1, name=name) for i, name in enumerate(scene.classes)],
         )
         (folder / 'annotations' / f'instances_{name}.json').write_text(json.dumps(coco))

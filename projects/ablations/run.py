@@ -40,7 +40,8 @@ from projects.ablations.records import (  # noqa: E402
     require_comparable,
     write_records,
 )
-from projects.ablations.table import STUDIES, Row, Study  # noqa: E402
+from projects.ablations.study import Row, Study  # noqa: E402
+from projects.ablations.table import STUDIES  # noqa: E402
 
 # What a config's top level may say; other names there are the config's own.
 RUNNER_KEYS = tuple(inspect.signature(Runner).parameters)
@@ -78,7 +79,7 @@ class Run:
         configs = self.configs()
         read = [{name: cfg[name] for name in RUNNER_KEYS if name in cfg} for cfg in configs]
         text = json.dumps(read, sort_keys=True, default=str)
-        text = text.replace(f'"{configs[0].train_dataloader.dataset.data_root}', '"')
+        text = text.replace(f'"{innermost(configs[0].train_dataloader.dataset).data_root}', '"')
         key = dict(study=self.study.name, run=self.row.name, seed=self.seed)
         named = dict(config=f'configs/{self.row.base}', changes=self.row.changes)
         return dict(**key, **named, config_hash=digest(text.encode()))
@@ -86,8 +87,15 @@ class Run:
     def data(self) -> dict[str, str]:
         """Digests of the annotations that the run learns from and is tested on."""
         cfg, test = self.configs()
-        sets = dict(train=cfg.train_dataloader.dataset, test=test.test_dataloader.dataset)
+        sets = dict(
+            train=innermost(cfg.train_dataloader.dataset), test=test.test_dataloader.dataset
+        )
         return {name: file_digest(Path(d.data_root, d.ann_file)) for name, d in sets.items()}
+
+
+def innermost(dataset: Config) -> Config:
+    """The data set in wrappers such as ``ClassBalancedDataset``."""
+    return innermost(dataset.dataset) if 'dataset' in dataset else dataset
 
 
 def read(base: str) -> Config:
@@ -183,7 +191,7 @@ def complete(run: Run, results: Path, command: str) -> None:
     print(f'{run}: testing', flush=True)
     test = run.folder / 'test'
     checkpoint = run.folder / 'train' / trained['checkpoint']
-    scored = test_weights(run.folder / 'test_config.py', checkpoint, test)
+    scored = test_weights(run.folder / 'test_config.py', checkpoint, test, run.study.measures)
     new.update(training=trained['training'], **scored)
     new['figures']['seconds_per_iter'] = trained['seconds_per_iter']
     if run.study.compare_with not in (None, run.row.name):

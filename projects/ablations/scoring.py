@@ -1,9 +1,9 @@
-"""The test of trained weights: the only place here that calls the plugin's evaluation."""
+"""The test of trained weights: with `operating_point`, all here that calls the evaluation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from msrcnn_plugin.apis import evaluate_checkpoint
-from msrcnn_plugin.evaluation import Matches
+from msrcnn_plugin.apis import CheckpointEvaluation, evaluate_checkpoint
+from msrcnn_plugin.evaluation import Matches, evaluate_coco
+from projects.ablations.operating_point import free_response, smallest_ap
 
 PAIRS_NAME = 'pairs.npz'
 # A GPU rounds differently from run to run. It moves boxes by less than this, in pixels, and the
@@ -22,8 +23,46 @@ BOX_TOLERANCE, IOU_TOLERANCE = 0.1, 0.05
 FAR = 1e6  # pixels between two images
 
 
-def test_weights(config: Path, checkpoint: Path, folder: Path) -> dict[str, Any]:
+def boundary_ap(found: CheckpointEvaluation) -> dict[str, float]:
+    """Boundary AP by each ranking; it decodes every mask once more."""
+    result = evaluate_coco(found.ann_file, found.results_file, boundary=True)
+    return {name: value for name, value in result.figures.items() if name.startswith('boundary')}
+
+
+def lesion_figures(found: CheckpointEvaluation) -> dict[str, float]:
+    """Recall, dice and false alarms by class score and by mask score: ``recall_score``, …"""
+    return {
+        f'{name}_{score}': value
+        for score in _rankings(found)
+        for name, value in free_response(found.result.matches, score).items()
+    }
+
+
+def smallest_figures(found: CheckpointEvaluation) -> dict[str, float]:
+    """AP of the smallest quarter of the objects: ``smallest_AP_score``, …"""
+    matches = found.result.matches
+    return {f'smallest_AP_{score}': smallest_ap(matches, score) for score in _rankings(found)}
+
+
+def _rankings(found: CheckpointEvaluation) -> list[str]:
+    return [name for name in ('score', 'mask_score') if name in found.result.matches.scores]
+
+
+# What a study may measure beside the metric's figures.
+MEASURES: dict[str, Callable[[CheckpointEvaluation], Mapping[str, float]]] = {
+    'boundary': boundary_ap,
+    'free_response': lesion_figures,
+    'smallest': smallest_figures,
+}
+
+
+def test_weights(
+    config: Path, checkpoint: Path, folder: Path, measures: Sequence[str]
+) -> dict[str, Any]:
     """Tests a checkpoint: its figures, and the gain of its mask score over its class score.
+
+    Args:
+        measures: names of further `MEASURES`.
 
     Returns:
         ``figures`` as `MaskScoringMetric` names them and ``gain`` with its 95 % interval, as
@@ -35,6 +74,8 @@ def test_weights(config: Path, checkpoint: Path, folder: Path) -> dict[str, Any]
     if {'mask_iou', 'mask_score'} <= set(matches.scores) and not found.writes_mask_scores:
         gain = asdict(matches.bootstrap('mask_score', 'score'))
     figures = {name.split('/', 1)[-1]: value for name, value in found.figures.items()}
+    for name in measures:
+        figures.update(MEASURES[name](found))
     return dict(figures=_for_json(figures), gain=_for_json(gain))
 
 

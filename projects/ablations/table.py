@@ -1,41 +1,17 @@
 """The runs of the project as one table of changes to a few base configs.
 
 A study is a group of rows that are compared with each other. A row names a base config and what it
-changes there, as ``--cfg-options`` would. docs/results/ has the figures and what they say.
+changes there, as ``--cfg-options`` would. docs/results/ has the figures and what they say. Studies
+of another subject have a file of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Row:
-    """One training and its test."""
-
-    name: str
-    title: str
-    base: str  # below configs/
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    paper: str | None = None  # the row of the paper that it repeats
-    test: str | None = None  # tests the weights with another config, without the changes
-
-
-@dataclass(frozen=True)
-class Study:
-    """Rows that are compared with each other."""
-
-    name: str
-    title: str
-    results: str  # its records: results/NAME.json
-    rows: tuple[Row, ...]
-    seeds: tuple[int, ...] = (0,)
-    trunk: Study | None = None  # its first row gives the weights that every row starts from
-    compare_with: str | None = None  # the row that the other mask scores are compared with
-    imports: tuple[str, ...] = ()  # modules that register parts of the rows
-
+from .lesions import SMALL_LESIONS, SMALL_NUCLEI
+from .mask_rcnn import MASK_RCNN_DEMO, MASK_RCNN_NUCLEI
+from .study import Row, Study
 
 # --- nuclei: three models ---
 
@@ -289,5 +265,9 @@ WHOLE_MODEL = Study(
 )
 
 STUDIES = {
-    study.name: study for study in (NUCLEI, NUCLEI_GPU, HEAD_ALONE, CLASSES_OF_TARGETS, WHOLE_MODEL)
+    study.name: study
+    for study in (
+        *(NUCLEI, NUCLEI_GPU, HEAD_ALONE, CLASSES_OF_TARGETS, WHOLE_MODEL),
+        *(MASK_RCNN_NUCLEI, MASK_RCNN_DEMO, SMALL_LESIONS, SMALL_NUCLEI),
+    )
 }

@@ -16,7 +16,8 @@ from projects.ablations.records import (
     require_comparable,
     write_records,
 )
-from projects.ablations.table import STUDIES, Row, Study
+from projects.ablations.study import Row, Study
+from projects.ablations.table import STUDIES
 
 from ..documents import REPOSITORY, blocks
 from ..tiny_study import write_study

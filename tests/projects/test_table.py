@@ -8,11 +8,13 @@ import pytest
 from mmdet.registry import MODELS
 from mmengine.utils import import_modules_from_strings
 
-from projects.ablations.run import REPOSITORY, Run
+from projects.ablations.run import REPOSITORY, RUNNER_KEYS, Run
+from projects.ablations.scoring import MEASURES
 from projects.ablations.table import DEMO, STUDIES
 
 from ..models.hosts import batch_of, losses, narrow, predict
 
+EXPANSION = {18: 1, 50: 4}  # of a ResNet's last layers
 NARROW = {96: 16, 64: 16, 48: 8, 512: 32, 256: 32, 128: 16}
 RUNS = [
     Run(study, row, 0, Path())
@@ -20,6 +22,10 @@ RUNS = [
     for row in study.rows
     if study.name != 'nuclei_gpu'  # the same models as nuclei, wide
 ]
+# In pairs: a model without and one with a mask score, changed in the same way.
+PAIRED = [study for study in STUDIES.values() if study.results in ('mask_rcnn', 'lesions')]
+HEADS_ALONE = [study for study in STUDIES.values() if study not in PAIRED]
+SCORES = ('mask_iou_head', 'mask_iou_sampler', 'type')  # of a RoI head
 RECORDS = [
     record
     for name in ('nuclei', 'ablations')
@@ -30,16 +36,22 @@ RECORDS = [
 
 def tiny_model(cfg):
     """Of the config's parts, but narrow, with few RoIs."""
-    narrow(cfg, NARROW)
-    cfg.backbone.update(depth=18, base_channels=8)
-    cfg.neck.in_channels = [8, 16, 32, 64]
+    if cfg.roi_head.get('shared_head'):
+        narrow(cfg, {**NARROW, 256: 64, 512: 128})
+        cfg.backbone.base_channels = 16
+        cfg.roi_head.shared_head.stage = 1  # which fixes its widths: 64 channels to 128
+    else:
+        narrow(cfg, NARROW)
+        cfg.backbone.base_channels = 8
+        cfg.neck.in_channels = [width * EXPANSION[cfg.backbone.depth] for width in (8, 16, 32, 64)]
     cfg.train_cfg.rcnn.sampler.num = 16
     cfg.train_cfg.rpn_proposal.max_per_img = cfg.test_cfg.rpn.max_per_img = 20
     cfg.test_cfg.rcnn.update(score_thr=0.0, max_per_img=10)
     model = MODELS.build(cfg)
     model.init_weights()
     # Whole boxes: without training no mask would be above a τ or a cut, none better than another.
-    model.roi_head.mask_head.conv_logits.bias.data.fill_(2.0)
+    *_, (_, bias) = model.roi_head.mask_head.conv_logits.named_parameters()
+    bias.data.fill_(2.0)
     return model
 
 
@@ -59,7 +71,7 @@ def test_an_ablation_learns_and_scores(run):
         assert len(results.mask_scores) == len(results)
 
 
-@pytest.mark.parametrize('study', STUDIES.values(), ids=STUDIES.keys())
+@pytest.mark.parametrize('study', HEADS_ALONE, ids=lambda study: study.name)
 def test_the_rows_of_a_study_differ_in_mask_scoring_alone(study):
     first, *others = (Run(study, row, 0, Path()).configs() for row in study.rows)
     for cfg, test in others:
@@ -71,6 +83,39 @@ def test_the_rows_of_a_study_differ_in_mask_scoring_alone(study):
             assert cfg.model.roi_head[part] == first[0].model.roi_head[part], part
         assert test.test_dataloader == first[1].test_dataloader
         assert cfg.get('custom_hooks') == first[0].get('custom_hooks')
+
+
+@pytest.mark.filterwarnings('ignore:indexing with dtype torch.uint8')  # a shared RoI extractor
+@pytest.mark.parametrize('run', [r for r in RUNS if r.study in PAIRED], ids=str)
+def test_a_row_of_a_paired_study_learns_and_predicts(run):
+    import_modules_from_strings(list(run.study.imports))
+    model, batch = tiny_model(run.configs()[0].model), batch_of(3, 0)
+    found = losses(model, batch)
+    scored = run.row.name.endswith('_ms')
+    assert ('loss_mask_iou' in found) == scored
+    sum(found.values()).backward()
+    assert all(value.isfinite() for value in found.values())
+    trained = [p for name, p in model.named_parameters() if '.mask_' in name]
+    assert all(param.grad is not None for param in trained)
+    for results in predict(model, batch):
+        assert len(results.masks) == len(results)
+        assert ('mask_scores' in results) == scored
+
+
+@pytest.mark.parametrize('study', PAIRED, ids=lambda study: study.name)
+def test_each_row_of_a_paired_study_has_its_pair(study):
+    assert set(study.measures) <= set(MEASURES)
+    configs = {row.name: Run(study, row, 0, Path()).configs()[0].to_dict() for row in study.rows}
+    plain = [name for name in configs if f'{name}_ms' in configs]
+    assert plain
+    for name in plain:
+        ours, theirs = configs[name], configs[f'{name}_ms']
+        for cfg in (ours, theirs):
+            for key in SCORES:
+                cfg['model']['roi_head'].pop(key, None)
+            cfg.pop('visualizer')
+        kept = {key for key in ours if key in RUNNER_KEYS}
+        assert {key: ours[key] for key in kept} == {key: theirs[key] for key in kept}
 
 
 def test_mmdets_weights_fit_the_head_that_they_are_tested_with():

@@ -113,3 +113,18 @@ def test_wrong_numbers_end_in_one_line_and_status_2(words, advice, capsys, tmp_p
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert advice in line
+
+
+def test_lesions_are_small_and_most_images_are_empty(tmp_path):
+    folder = tmp_path / 'lesions'
+    assert make_demo_data.main([str(folder), '--train', '12', '--val', '4', '--lesions']) == 0
+    coco = read(folder, 'train')
+    assert [c['name'] for c in coco.dataset['categories']] == ['lesion']
+    assert len(coco.imgs) == 12
+    lesions = coco.dataset['annotations']
+    assert [lesion['image_id'] for lesion in lesions] == [1, 5, 9]
+    for lesion in lesions:
+        assert 7 <= max(lesion['bbox'][2:]) <= 25
+        assert MIN_VISIBLE_PX <= lesion['area'] < 0.01 * 256**2
+        assert coco.annToMask(lesion).sum() == lesion['area']
+    assert len(read(folder, 'val').dataset['annotations']) == 1

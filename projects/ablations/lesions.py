@@ -1,0 +1,59 @@
+"""Small lesions: the loss of the masks, each without and with a mask score, and three hints.
+
+docs/small_lesions.md says what to set first, and what it was worth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .study import Row, Study, with_scores
+
+LESIONS, NUCLEI = 'lesions/mask_rcnn_r18_fpn.py', 'nuclei/mask_rcnn_r18_fpn.py'
+LOSS = 'model.roi_head.mask_head.loss_mask'
+CROSS_ENTROPY = dict(type='CrossEntropyLoss', use_sigmoid=True)
+# Dice and focal as mmdet's MaskFormer has them.
+DICE = dict(type='DiceLoss', naive_dice=True, eps=1.0)
+FOCAL = dict(type='FocalLoss', gamma=2.0, alpha=0.25, loss_weight=20.0)
+
+
+def loss(*losses: dict[str, Any]) -> dict[str, Any]:
+    """The sum of the losses as the mask head's."""
+    return {LOSS: dict(_delete_=True, type='SummedMaskLoss', losses=list(losses))}
+
+
+def losses_of(base: str) -> tuple[Row, ...]:
+    """A row for each loss; mmdet's mask head has cross-entropy."""
+    return (
+        Row('ce', 'cross-entropy', base),
+        Row('dice', 'dice', base, loss(DICE)),
+        Row('ce_dice', 'cross-entropy + dice', base, loss(CROSS_ENTROPY, DICE)),
+        Row('focal_dice', 'focal + dice', base, loss(FOCAL, DICE)),
+    )
+
+
+# mmdet's: 32 px and up on the finest level, which no lesion fills.
+SCALES = {'model.rpn_head.anchor_generator.scales': [8]}
+SMALL_LESIONS = Study(
+    'lesions',
+    'Small lesions, R18-FPN with 64 channels, 256 px, 450 steps from scratch, CPU',
+    'lesions',
+    (
+        *with_scores(losses_of(LESIONS), 'lesions/ms_rcnn_r18_fpn.py'),
+        Row('anchors', "cross-entropy, mmdet's anchors of 32 px and up", LESIONS, SCALES),
+        Row('large', 'cross-entropy, images of 384 px', 'lesions/mask_rcnn_r18_fpn_large.py'),
+        Row(
+            'balanced',
+            'cross-entropy, images with a lesion twice as often',
+            'lesions/mask_rcnn_r18_fpn_balanced.py',
+        ),
+    ),
+    measures=('free_response',),
+)
+SMALL_NUCLEI = Study(
+    'small_nuclei',
+    'The smallest quarter of the nuclei, R18-FPN with 96 channels, 320 px, 8 epochs from scratch',
+    'lesions',
+    with_scores(losses_of(NUCLEI), 'nuclei/ms_rcnn_r18_fpn.py'),
+    measures=('smallest',),
+)

@@ -1,0 +1,128 @@
+"""Mask R-CNN's own ablations (He et al., 2017, table 2), each without and with a mask score.
+
+Nuclei have one class. A softmax over it is a sigmoid, and one mask for all classes is its own. So
+what needs several classes is tried on the demo set, which is also small enough for deep backbones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .study import Row, Study, with_scores
+
+MASK_HEAD = 'model.roi_head.mask_head'
+EXTRACTORS = tuple(f'model.roi_head.{kind}_roi_extractor' for kind in ('bbox', 'mask'))
+BASE = 'RoIAlign, a sigmoid for each class, FCN head, FPN, R18'
+
+
+def extractors(changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes of both RoI extractors."""
+    return {f'{of}.{name}': value for of in EXTRACTORS for name, value in changes.items()}
+
+
+def fully_connected(width: int) -> dict[str, Any]:
+    """A mask head of two hidden layers of ``width``."""
+    changes = dict(type='FCMaskHead', num_convs=0, fc_out_channels=width)
+    return {f'{MASK_HEAD}.{name}': value for name, value in changes.items()}
+
+
+def backbone(channels: int, **changes: Any) -> dict[str, Any]:
+    """Another backbone whose first stage has ``channels``."""
+    inputs = [channels * 2**stage for stage in range(4)]
+    return {
+        'model.neck.in_channels': inputs,
+        **{f'model.backbone.{name}': value for name, value in changes.items()},
+    }
+
+
+def both_sets(base: str, width: int) -> tuple[Row, ...]:
+    """The rows that one class is enough for."""
+    # Features half a cell off, as RoIAlign had them at first.
+    half_pixel = extractors({'roi_layer.aligned': False})
+    roi_pool = extractors({'type': 'RoIPoolExtractor'})
+    return (
+        Row('base', BASE, base),
+        Row('half_pixel', 'RoIAlign, aligned=False', base, half_pixel),
+        Row('roi_pool', 'RoIPool', base, roi_pool, 'table 2c'),
+        Row('fc', 'fully connected mask head', base, fully_connected(width), 'table 2e'),
+    )
+
+
+# R18's last stage sees the RoIs. The same anchors as with FPN, 16 to 256 px, all on one level.
+C4 = {
+    'model.neck': None,
+    'model.backbone.num_stages': 3,
+    'model.backbone.strides': (1, 2, 2),
+    'model.backbone.dilations': (1, 1, 1),
+    'model.backbone.out_indices': (2,),
+    'model.rpn_head.in_channels': 256,
+    'model.rpn_head.feat_channels': 256,
+    'model.rpn_head.anchor_generator.strides': [16],
+    'model.rpn_head.anchor_generator.scales': [1, 2, 4, 8, 16],
+    'model.roi_head.shared_head': dict(
+        type='ResLayer', depth=18, stage=3, norm_cfg=dict(type='BN'), norm_eval=False
+    ),
+    'model.roi_head.bbox_roi_extractor.roi_layer.output_size': 14,
+    'model.roi_head.bbox_roi_extractor.out_channels': 256,
+    'model.roi_head.bbox_roi_extractor.featmap_strides': [16],
+    # No layer of its own but the last, as the paper's.
+    'model.roi_head.bbox_head': dict(
+        _delete_=True,
+        type='BBoxHead',
+        with_avg_pool=True,
+        in_channels=512,
+        num_classes=1,
+        loss_bbox=dict(type='L1Loss', loss_weight=1.0),
+    ),
+    'model.roi_head.mask_roi_extractor': None,
+    f'{MASK_HEAD}.num_convs': 0,
+    f'{MASK_HEAD}.in_channels': 512,
+    'model.train_cfg.rcnn.mask_size': 14,
+}
+SOFTMAX_LOSS = dict(type='SoftmaxMaskLoss', _delete_=True)
+NUCLEI, DEMO = 'nuclei/mask_rcnn_r18_fpn.py', 'demo/mask_rcnn_r18_fpn.py'
+SHARED = dict(
+    results='mask_rcnn', imports=('projects.ablations.components',), measures=('boundary',)
+)
+MASK_RCNN_NUCLEI = Study(
+    'mask_rcnn_nuclei',
+    "Mask R-CNN's ablations on nuclei, R18 with 96 channels, 320 px, 8 epochs from scratch",
+    rows=with_scores(
+        (*both_sets(NUCLEI, 512), Row('c4', 'C4 in place of FPN', NUCLEI, C4, 'table 2a')),
+        'nuclei/ms_rcnn_r18_fpn.py',
+    ),
+    **SHARED,
+)
+MASK_RCNN_DEMO = Study(
+    'mask_rcnn_demo',
+    "Mask R-CNN's ablations on the demo set, R18-FPN with 64 channels, 450 steps from scratch",
+    rows=with_scores(
+        (
+            *both_sets(DEMO, 256),
+            Row(
+                'softmax',
+                'softmax over the classes',
+                DEMO,
+                {f'{MASK_HEAD}.type': 'SoftmaxMaskHead', f'{MASK_HEAD}.loss_mask': SOFTMAX_LOSS},
+                'table 2b',
+            ),
+            Row(
+                'class_agnostic',
+                'one mask for all classes',
+                DEMO,
+                {f'{MASK_HEAD}.class_agnostic': True},
+                'section 4.2',
+            ),
+            Row('r50', 'R50', DEMO, backbone(128, depth=50), 'table 2a'),
+            Row(
+                'x50',
+                'ResNeXt-50-32x4d',
+                DEMO,
+                backbone(128, depth=50, type='ResNeXt', groups=32, base_width=4),
+                'table 2a',
+            ),
+        ),
+        'ablations/demo.py',
+    ),
+    **SHARED,
+)

@@ -1,0 +1,47 @@
+"""What a study is: rows that are compared with each other, each a change to a base config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training and its test."""
+
+    name: str
+    title: str
+    base: str  # below configs/
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    paper: str | None = None  # the row of the paper that it repeats
+    test: str | None = None  # tests the weights with another config, without the changes
+
+
+@dataclass(frozen=True)
+class Study:
+    """Rows that are compared with each other."""
+
+    name: str
+    title: str
+    results: str  # its records: results/NAME.json
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...] = (0,)
+    trunk: Study | None = None  # its first row gives the weights that every row starts from
+    compare_with: str | None = None  # the row that the other mask scores are compared with
+    imports: tuple[str, ...] = ()  # modules that register parts of the rows
+    measures: tuple[str, ...] = ()  # of scoring.MEASURES, beside what every test measures
+
+
+def with_scores(rows: Iterable[Row], base: str) -> tuple[Row, ...]:
+    """Adds to each row the same changes to a config with mask scoring, below the row.
+
+    Args:
+        base: below configs/.
+    """
+    pairs = (
+        (row, replace(row, name=f'{row.name}_ms', title=f'{row.title}, mask score', base=base))
+        for row in rows
+    )
+    return tuple(row for pair in pairs for row in pair)
