@@ -35,7 +35,10 @@ ROWS = {  # Python, host, pins
     'connectors': ('3.11', '', ''),  # packages that move those of constraints.txt
 }
 MIM = 'test_launchers.py -k mim'
-FAST = 'geometry evaluation checkpoints models/test_mask_iou_head.py test_compat.py test_package.py'
+FAST = (
+    'geometry evaluation checkpoints models/test_mask_iou_head.py test_compat.py '
+    'test_checkpoint_globals.py test_package.py'
+)
 # These need none of torch, mmdet and the fixtures of the other tests.
 EVALUATION = 'assignment calibration_fit coco_files coco_junk detection_errors threshold'
 HOSTLESS = {

@@ -45,7 +45,7 @@ class SummedLoss(nn.Module):
 
 
 @MODELS.register_module()
-class SummedMaskLoss(SummedLoss):
+class SummedMaskLoss(nn.Module):
     """The sum of registered losses of masks, as ``loss_mask`` of mmdet's ``FCNMaskHead``.
 
     Each loss sees the mask of the target class as a row of pixels. ``CrossEntropyLoss`` and
@@ -60,9 +60,10 @@ class SummedMaskLoss(SummedLoss):
     """
 
     def __init__(self, *, losses: Sequence[ConfigType], loss_weight: float = 1.0) -> None:
-        super().__init__(losses=losses, loss_weight=loss_weight)
-        if not self.use_sigmoid:
-            names = ', '.join(type(loss).__name__ for loss in self.losses)
+        super().__init__()
+        self.summed = SummedLoss(losses=losses, loss_weight=loss_weight)
+        if not self.summed.use_sigmoid:
+            names = ', '.join(type(loss).__name__ for loss in self.summed.losses)
             raise ValueError(
                 f'SummedMaskLoss of {names}: the mask head predicts logits, and these take none. '
                 "Give losses with use_sigmoid, such as dict(type='CrossEntropyLoss', "
@@ -78,4 +79,5 @@ class SummedMaskLoss(SummedLoss):
             labels: (R,) long, the class of each object.
         """
         logits = gather_by_label(mask_preds, labels).float()
-        return super().forward(logits.flatten(1), mask_targets.flatten(1))
+        loss: Tensor = self.summed(logits.flatten(1), mask_targets.flatten(1))
+        return loss
