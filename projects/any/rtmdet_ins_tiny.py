@@ -1,7 +1,6 @@
 # RTMDet-Ins tiny on the synthetic set of `make demo`, from scratch: a trained model without RoI
-# heads, to which msrcnn fit adds a mask score. The data as in mask_rcnn_r18_fpn.py.
-# To reach: docs/any.md has the figures.
-_base_ = 'mask_rcnn_r18_fpn.py'
+# heads, to which msrcnn fit adds a mask score. The data as in configs/demo/mask_rcnn_r18_fpn.py.
+_base_ = '../../configs/demo/mask_rcnn_r18_fpn.py'
 
 width = 96
 norm_act = dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='SiLU', inplace=True))
