@@ -17,6 +17,7 @@ from pycocotools import mask as mask_utils
 
 from msrcnn_plugin.evaluation import evaluate_coco
 from msrcnn_plugin.evaluation.cityscapes import cityscapes_ap, cityscapes_ground_truth
+from msrcnn_plugin.models.emitted_masks import mask_boxes
 
 from .conftest import disc
 from .models.hosts import NARROW, narrow
@@ -82,12 +83,13 @@ def found_in(truth, model_labels, seed=0):
                     masks.append(np.roll(mask, shift, axis=1).astype(bool))
                     labels.append(model_labels[gt['category_id']])
         count = len(masks)
+        masks = torch.from_numpy(np.array(masks).reshape(-1, *size))
         pred = dict(
-            bboxes=torch.zeros(count, 4),
+            bboxes=mask_boxes(masks),  # whose area LVIS takes
             scores=torch.from_numpy(rng.random(count)),
             mask_scores=torch.from_numpy(rng.random(count).round(4)),
             labels=torch.tensor(labels, dtype=torch.long),
-            masks=torch.from_numpy(np.array(masks).reshape(-1, *size)),
+            masks=masks,
         )
         samples.append(
             dict(
