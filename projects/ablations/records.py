@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shlex
+import statistics
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -98,3 +99,11 @@ def provenance(command: str) -> dict[str, Any]:
     words = [Path(word).name if os.path.isabs(word) else word for word in shlex.split(command)]
     made = dict(commit=commit.strip(), command=shlex.join(words))
     return dict(**made, versions=versions, device=device)
+
+
+def seconds_per_iter(folder: Path) -> float | None:
+    """Median of the times that the training logged."""
+    files = folder.glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    times = [line['time'] for line in lines if 'loss' in line and 'time' in line]
+    return statistics.median(times) if times else None

@@ -15,7 +15,6 @@ import inspect
 import json
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +37,7 @@ from projects.ablations.records import (  # noqa: E402
     provenance,
     read_records,
     require_comparable,
+    seconds_per_iter,
     write_records,
 )
 from projects.ablations.study import Row, Study  # noqa: E402
@@ -166,14 +166,6 @@ def newest_checkpoint(folder: Path) -> Path | None:
     # By name: mmengine notes an absolute path, which is wrong in a folder that was moved.
     path = folder / Path(found or '').name
     return path if path.is_file() else None
-
-
-def seconds_per_iter(folder: Path) -> float | None:
-    """Median of the times that the training logged."""
-    files = folder.glob('*/vis_data/scalars.json')
-    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    times = [line['time'] for line in lines if 'loss' in line and 'time' in line]
-    return statistics.median(times) if times else None
 
 
 def complete(run: Run, results: Path, command: str) -> None:
