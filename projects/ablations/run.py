@@ -107,9 +107,6 @@ def _read(path: Path) -> Config:
     return Config.fromfile(path, import_custom_modules=False)
 
 
-# --- one run ---
-
-
 def train(run: Run, command: str, start: Path | None = None) -> dict[str, Any]:
     """Trains to the end with ``mim train``, from the last checkpoint if there is one.
 
@@ -191,9 +188,6 @@ def complete(run: Run, results: Path, command: str) -> None:
         new['difference'] = dict(run=run.study.compare_with, **difference(test, other))
     if not require_comparable(results, new):  # read now: another call may have added to it
         write_records(results, [*read_records(results), new])
-
-
-# --- the command ---
 
 
 def parse_args(argv: Sequence[str] | None, studies: Mapping[str, Study]) -> argparse.Namespace:
