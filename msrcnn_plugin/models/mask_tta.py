@@ -19,6 +19,8 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from .fitted_scores import FittedScores
+
 # Of a mask (N, H, W).
 FLIPPED_DIMS = {'horizontal': [2], 'vertical': [1], 'diagonal': [1, 2]}
 IOU_FIELDS = ('mask_ious', 'uncalibrated_mask_ious')
@@ -52,14 +54,16 @@ class MSTTAModel(DetTTAModel):
         self.rank_by_agreement = rank_by_agreement
         self.cut = 127.5  # A pixel of 0 to 255 belongs to a mask from here on.
         roi_head: Any = getattr(self.module, 'roi_head', None)
-        self.ranks_by_head = getattr(roi_head, 'mask_rank_head', None) is not None
+        scorer = self.module if isinstance(self.module, FittedScores) else roi_head
+        rank_head: Any = getattr(scorer, 'mask_rank_head', None)
+        self.ranks_by_head = rank_head is not None
         cfg = getattr(roi_head, 'test_cfg', None) or {}
         if cfg.get('mask_thr_binary', -1) >= 0:
             # Below 0 the host gives probabilities, in steps of 1/255, rounded down.
             self.cut = 255 * cfg['mask_thr_binary'] - 0.5
             roi_head.test_cfg = ConfigDict({**cfg, 'mask_thr_binary': -1})
-            if self.ranks_by_head:
-                roi_head.mask_rank_head.soft_mask_cut = self.cut
+            if rank_head is not None:
+                rank_head.soft_mask_cut = self.cut
 
     def _merge_single_sample(self, data_samples: Sequence[DetDataSample]) -> DetDataSample:
         """Merges the predictions of the views of one image."""

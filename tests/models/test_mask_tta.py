@@ -8,7 +8,8 @@ from mmdet.structures import DetDataSample
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 
-from msrcnn_plugin.models import MSTTAModel
+from msrcnn_plugin.models import MSMaskRankHead, MSTTAModel
+from msrcnn_plugin.models.fitted_scores import FittedScores
 
 from ..conftest import build_tiny_model, tiny_model_cfg
 
@@ -44,8 +45,15 @@ def view(*found, flip='', **fields):
     return DetDataSample(metainfo=meta, pred_instances=instances)
 
 
-def merge(*views, **options):
-    model = MSTTAModel(module=Given(), tta_cfg=TTA, **options)
+class Ranked(FittedScores, Given):
+    """A detector without RoI heads, with a ranking head."""
+
+    mask_rank_head = MSMaskRankHead()
+    mask_iou_calibration = None
+
+
+def merge(*views, module=None, **options):
+    model = MSTTAModel(module=module or Given(), tta_cfg=TTA, **options)
     (sample,) = model.merge_preds([list(views)])
     return sample.pred_instances
 
@@ -88,6 +96,14 @@ def test_mask_ious_are_averaged_over_the_views_that_have_the_detection():
     assert merged.mask_ious.tolist() == pytest.approx([0.7])
     assert merged.mask_scores.tolist() == pytest.approx([0.9 * 0.7])
     assert merged.mask_agreements.tolist() == pytest.approx([2 / 3])
+
+
+def test_the_ranking_of_a_detector_is_averaged_as_that_of_a_roi_head():
+    views = [
+        view((class_score, [1, 2, 6, 6]), mask_ious=[0.8], mask_scores=[mask_score])
+        for class_score, mask_score in ((0.9, 0.2), (0.6, 0.5))
+    ]
+    assert merge(*views, module=Ranked()).mask_scores.tolist() == pytest.approx([0.35])
 
 
 def test_scores_are_products_with_the_agreement_on_request():
