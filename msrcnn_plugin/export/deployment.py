@@ -71,10 +71,10 @@ class DeploymentModel(nn.Module):
         roi_head = self.model.roi_head
         rois = _with_batch_index(bboxes)
         roi_feats = self._roi_feats(roi_head.mask_roi_extractor, feats, rois)
-        # The row that is not a detection has a class as well.
-        classes = torch.cat([labels, labels.new_zeros(1)])
-        mask_probs = gather_by_label(roi_head.mask_head(roi_feats), classes).sigmoid()
-        mask_ious = self.mask_scorer(roi_feats, mask_probs, classes)[:-1]
+        # A convolution of one RoI more could round otherwise than the host's.
+        roi_feats = roi_feats[:-1]
+        mask_probs = gather_by_label(roi_head.mask_head(roi_feats), labels).sigmoid()
+        mask_ious = self.mask_scorer(roi_feats, mask_probs, labels)
         mask_scores = scores * mask_ious
         calibration = roi_head.mask_iou_calibration
         if calibration is not None:
@@ -83,7 +83,7 @@ class DeploymentModel(nn.Module):
                 mask_scores = scores * mask_ious
         if roi_head.rescore_boxes:
             scores = mask_scores
-        return Detections(bboxes, labels, scores, mask_probs[:-1], mask_ious, mask_scores)
+        return Detections(bboxes, labels, scores, mask_probs, mask_ious, mask_scores)
 
     def _propose(self, feats: tuple[Tensor, ...], corner: Tensor) -> Tensor:
         """Proposes boxes (R, 4), as mmdet's RPN does."""
