@@ -37,6 +37,8 @@ setup(
             'py.typed',
             '.mim/configs/*.py',
             '.mim/configs/_base_/*.py',
+            '.mim/configs/any/*.py',
+            '.mim/configs/own/*.py',
             '.mim/tools/*.py',
         ],
         'msrcnn_plugin.visualization.report': ['page/*'],

@@ -1,6 +1,7 @@
 """The directions that imports may take, the pinned versions, and the wheel that users install."""
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -152,7 +153,8 @@ def test_the_wheel_holds_what_is_not_code(wheel):
     pages = PACKAGE / 'visualization' / 'report' / 'page'
     expected = {'msrcnn_plugin/py.typed'}
     expected |= {f'msrcnn_plugin/visualization/report/page/{file.name}' for file in pages.iterdir()}
-    for config in [*ROOT.glob('configs/*.py'), *ROOT.glob('configs/_base_/*.py')]:
+    folders = ('.', '_base_', 'any', 'own')
+    for config in itertools.chain(*(ROOT.glob(f'configs/{name}/*.py') for name in folders)):
         expected.add(f'msrcnn_plugin/.mim/{config.relative_to(ROOT).as_posix()}')
     assert expected <= names
     assert {PurePosixPath(name).parts[0].split('-')[0] for name in names} == {'msrcnn_plugin'}

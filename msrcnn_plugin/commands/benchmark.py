@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import subprocess
+import timeit
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -27,7 +28,7 @@ from .arguments import add_json, print_table, shown_command
 
 GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts')
 PACKAGES = ('torch', 'numpy', 'mmcv', 'mmengine', 'mmdet')
-ROUNDS, SECONDS = 3, 2.0  # of a case, and the shortest time of a round
+ROUNDS = 5
 NAMES = dict(
     stock='Mask R-CNN',
     ms_rcnn="mmdet's MS R-CNN",
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     for group in args.group or GROUPS:
         for title, cases in sections(group, setting):
             print(f'{group}: {title} ...', flush=True)
-            measured = measure(cases, device, *((1, 0.0) if args.small else (ROUNDS, SECONDS)))
+            measured = measure(cases, device, 1 if args.small else ROUNDS)
             record['sections'].append(dict(group=group, title=title, cases=measured))
             if args.json:
                 write_json(args.json, record)
@@ -82,28 +83,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(
-    cases: Mapping[str, Callable[[], Any]], device: str, rounds: int, seconds: float
-) -> dict[str, Any]:
-    """Times the cases of a section in turns.
+def measure(cases: Mapping[str, Callable[[], Any]], device: str, rounds: int) -> dict[str, Any]:
+    """Times the cases of a section in turns. A round calls a case for 0.2 seconds, at least once.
 
     Returns:
-        of each case: ``seconds``, the median of each round, and ``peak_bytes``, the most that a
+        of each case: ``seconds``, the mean of each round, and ``peak_bytes``, the most that a
         call holds beyond those held before; None where the system does not report it.
     """
-    import torch
-    from torch.utils.benchmark import Timer
+    from torch.utils.benchmark import timer  # waits for the GPU
 
-    threads = torch.get_num_threads()
+    # The first call of each warms up.
+    peaks = {name: (call(), extra_bytes(call, device))[1] for name, call in cases.items()}
     times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, call in cases.items():
-            timer = Timer('call()', globals=dict(call=call), num_threads=threads)
-            times[name].append(timer.blocked_autorange(min_run_time=seconds).median)
-    return {
-        name: dict(seconds=times[name], peak_bytes=extra_bytes(call, device))
-        for name, call in cases.items()
-    }
+            number, seconds = timeit.Timer(call, timer=timer).autorange()
+            times[name].append(seconds / number)
+    return {name: dict(seconds=times[name], peak_bytes=peaks[name]) for name in cases}
 
 
 def extra_bytes(call: Callable[[], Any], device: str) -> int | None:

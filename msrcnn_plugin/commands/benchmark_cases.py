@@ -33,7 +33,7 @@ from ..synthetic.batch import NUM_CLASSES, Scene, Setting
 Case = Callable[[], Any]
 Model = Any  # A detector of mmdet, which ships no types.
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[1] / '.mim' / 'configs'
 POSITIVES = (8, 32, 128)  # of an image, to be compared
 OTHERS = ('cascade', 'htc', 'scnet', 'point_rend', 'dynamic', 'double_head', 'pisa')
 HOSTS = ('ms_rcnn_r50_fpn', 'ms_rcnn_r50_c4', *(f'{name}_ms_rcnn_r50_fpn' for name in OTHERS))

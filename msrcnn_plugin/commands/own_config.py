@@ -6,15 +6,19 @@ Lengths are in pixels, sizes are (longest, shortest) side.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import Template
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.coco_files import GroundTruth
 
+# A config that runs as it is, beside the others of the package.
+TEMPLATE = Path(__file__).parents[1] / '.mim' / 'configs' / 'own' / 'my_ms_rcnn.py'
+TEMPLATE_WORDS = '# Change the three lines below. `msrcnn init` writes such a file for your data.'
 LARGEST_IMAGE = (1333, 800)  # mmdet's: no image is shown larger
 SMALLEST_OBJECT = 16.0  # smaller ones are enlarged, where the image allows it
 STRIDES = (4, 64)  # of the finest and the coarsest level; an anchor has scale x stride
@@ -108,71 +112,18 @@ def render(choices: Choices, train: tuple[str, str], val: tuple[str, str]) -> st
         train: annotation file and folder of images to learn from.
         val: those to test on.
     """
-    return _TEXT.substitute(
-        words='\n'.join(f'# {line}' for line in choices.words),
+    text = TEMPLATE.read_text(encoding='utf-8')
+    words = '\n'.join(f'# {line}' for line in choices.words)
+    text = text.replace(TEMPLATE_WORDS, words)
+    values = dict(
         train=train,
         val=val,
         classes=choices.classes,
         scale=choices.scale,
-        anchor_scales=list(choices.anchor_scales),
-        anchor_ratios=list(choices.anchor_ratios),
+        anchors=f'dict(scales={list(choices.anchor_scales)}, ratios={list(choices.anchor_ratios)})',
         max_per_img=choices.max_per_img,
     )
-
-
-_TEXT = Template("""\
-# MS R-CNN R50-FPN on data of your own in COCO format, by our recipe, from mmdet's weights of COCO.
-$words
-# To reach: that depends on your data. The test prints mask AP by class score and by mask score.
-_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
-custom_imports = dict(imports=['msrcnn_plugin'], allow_failed_imports=False)
-
-# Annotations and images to learn from and to test on, and the classes in the file's order.
-train = $train
-val = $val
-classes = $classes
-
-loss = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
-head = dict(type='MSMaskIoUHead', count_zero_targets=True, loss_iou=loss)
-detections = dict(type='DetectionSampler', num=32, score_power=0.5)
-sampler = dict(type='ReplaySampler', sampler=detections)
-model = dict(
-    rpn_head=dict(anchor_generator=dict(scales=$anchor_scales, ratios=$anchor_ratios)),
-    roi_head=dict(
-        type='MSRoIHead',
-        bbox_head=dict(num_classes=len(classes)),
-        mask_head=dict(num_classes=len(classes)),
-        mask_iou_head=head,
-        mask_iou_sampler=sampler,
-    ),
-    test_cfg=dict(rcnn=dict(max_per_img=$max_per_img)),
-)
-weights = 'https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/mask_rcnn_r50_fpn_1x_coco/'
-load_from = weights + 'mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth'
-
-scale = $scale  # longest and shortest side
-load, annotate, _, flip, pack = _base_.train_pipeline
-train_pipeline = [load, annotate, dict(type='Resize', scale=scale, keep_ratio=True), flip, pack]
-load, _, *others = _base_.test_pipeline
-test_pipeline = [load, dict(type='Resize', scale=scale, keep_ratio=True), *others]
-
-common = dict(data_root='', metainfo=dict(classes=classes))
-train_dataloader = dict(
-    dataset=dict(
-        ann_file=train[0],
-        data_prefix=dict(img=train[1]),
-        filter_cfg=dict(filter_empty_gt=False),  # empty images teach what is no object
-        pipeline=train_pipeline,
-        **common,
-    )
-)
-val_dataloader = dict(
-    dataset=dict(ann_file=val[0], data_prefix=dict(img=val[1]), pipeline=test_pipeline, **common)
-)
-test_dataloader = val_dataloader
-val_evaluator = dict(type='MaskScoringMetric', ann_file=val[0])
-test_evaluator = val_evaluator
-visualizer = dict(type='MaskScoringVisualizer')
-# The rate is mmdet's for 16 images a step; fewer lower it.
-auto_scale_lr = dict(enable=True)
-""")
+    for name, value in values.items():
+        line = f'{name} = {value}'.replace('\\', r'\\')  # of a path on Windows
+        text = re.sub(rf'^{name} = .*?(?=  #|$)', line, text, flags=re.MULTILINE)
+    return text

@@ -1,13 +1,13 @@
 """`msrcnn init`: what it chooses, the config that it writes, and that this trains and tests."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from msrcnn_plugin.commands import own_config
 from msrcnn_plugin.commands.main import main
 from msrcnn_plugin.commands.own_config import Choices, choose, render
 from msrcnn_plugin.evaluation.coco_files import read_ground_truth
@@ -15,7 +15,7 @@ from msrcnn_plugin.evaluation.coco_files import read_ground_truth
 from ..conftest import tiny_model_cfg
 from ..tiny_set import write_tiny_set
 
-TEMPLATE = Path(__file__).resolve().parents[2] / 'configs' / 'own' / 'ms_rcnn_r50_fpn.py'
+TEMPLATE = own_config.TEMPLATE
 PLACEHOLDER = Choices(
     classes=('class_1', 'class_2'),
     scale=(1333, 800),

@@ -9,12 +9,17 @@ train = ('train.json', 'images/')
 val = ('val.json', 'images/')
 classes = ('class_1', 'class_2')
 
+# What `msrcnn init` chooses from the annotations.
+scale = (1333, 800)  # longest and shortest side, in pixels, to which images are resized
+anchors = dict(scales=[8], ratios=[0.5, 1.0, 2.0])
+max_per_img = 100  # detections kept
+
 loss = dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True)
 head = dict(type='MSMaskIoUHead', count_zero_targets=True, loss_iou=loss)
 detections = dict(type='DetectionSampler', num=32, score_power=0.5)
 sampler = dict(type='ReplaySampler', sampler=detections)
 model = dict(
-    rpn_head=dict(anchor_generator=dict(scales=[8], ratios=[0.5, 1.0, 2.0])),
+    rpn_head=dict(anchor_generator=anchors),
     roi_head=dict(
         type='MSRoIHead',
         bbox_head=dict(num_classes=len(classes)),
@@ -22,12 +27,11 @@ model = dict(
         mask_iou_head=head,
         mask_iou_sampler=sampler,
     ),
-    test_cfg=dict(rcnn=dict(max_per_img=100)),
+    test_cfg=dict(rcnn=dict(max_per_img=max_per_img)),
 )
 weights = 'https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/mask_rcnn_r50_fpn_1x_coco/'
 load_from = weights + 'mask_rcnn_r50_fpn_1x_coco_20200205-d4b0c5d6.pth'
 
-scale = (1333, 800)  # longest and shortest side
 load, annotate, _, flip, pack = _base_.train_pipeline
 train_pipeline = [load, annotate, dict(type='Resize', scale=scale, keep_ratio=True), flip, pack]
 load, _, *others = _base_.test_pipeline
