@@ -25,7 +25,7 @@ from ..files import require_writable, write_json
 from ..visualization.report import Cell, Table
 from .arguments import add_json, print_table, shown_command
 
-GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts')
+GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts', 'detectors')
 PACKAGES = ('torch', 'numpy', 'mmcv', 'mmengine', 'mmdet')
 ROUNDS, SECONDS = 3, 2.0  # of a case, and the shortest time of a round
 NAMES = dict(
@@ -34,6 +34,7 @@ NAMES = dict(
     host='the host',
     plugin='this plugin',
     head_only='the MaskIoU head alone',
+    fitted='what msrcnn fit makes',
     coco='CocoMetric, one ranking',
     metric='MaskScoringMetric, all',
 )
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
 
     from .benchmark_cases import SMALL, Setting, sections
+    from .benchmark_detectors import detector_sections
 
     if args.json:
         require_writable(args.json)
@@ -70,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     setting = (SMALL if args.small else Setting())._replace(device=device)
     record: dict[str, Any] = dict(provenance(args.words), setting=setting._asdict(), sections=[])
     for group in args.group or GROUPS:
-        for title, cases in sections(group, setting):
+        of_group = detector_sections(setting) if group == 'detectors' else sections(group, setting)
+        for title, cases in of_group:
             print(f'{group}: {title} ...', flush=True)
             measured = measure(cases, device, *((1, 0.0) if args.small else (ROUNDS, SECONDS)))
             record['sections'].append(dict(group=group, title=title, cases=measured))
