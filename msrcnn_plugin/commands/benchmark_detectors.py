@@ -25,13 +25,14 @@ def detector_sections(setting: Setting) -> Iterator[tuple[str, dict[str, Case]]]
     """Builds the sections one after the other: the prediction of a host, and with mask scores.
 
     What is added is the MaskIoU head of the config, or what `msrcnn fit` adds: a head as wide as
-    the host's neck, a ranking head and a calibration. Models have their full width.
+    the host's neck, and a ranking head. Models have their full width.
     """
     for config, (side, emit) in DETECTORS.items():
         height, width = (min(side, most) for most in setting.image_size)
         scene = Scene(setting._replace(image_size=(height, width)), images=1)
         path = CONFIGS / 'any' / f'{config}.py'
         fitted, _ = scored_config(path, Path('fitted.py'))
+        del fitted.model.mask_iou_calibration  # It needs values, and takes no time.
         for name, cfg in dict(plugin=Config.fromfile(path), fitted=fitted).items():
             pair = build_alike({name: cfg.model, 'host': host_cfg(cfg.model)}, setting.device)
             title = f'`{config}`, {height} × {width}: prediction of {setting.detections} instances'
@@ -113,7 +114,7 @@ def emit_by_two_heads(
 def emit_solov2(model: Model, scene: Scene) -> None:
     """Its head sees each mask as a channel of its feature, and the kernel that reads it."""
     head, finish = model.mask_head, model.mask_head._predict_by_feat_single
-    head.test_cfg.filter_thr = 0.0
+    head.test_cfg.filter_thr, head.strides = 0.0, [0] * len(head.strides)  # keeps every mask
     logits = mask_logits(scene, head.mask_stride)
     missing = head.kernel_out_channels - len(logits)
     kernels = F.pad(torch.eye(len(logits)).to(logits), (0, missing))
