@@ -26,7 +26,7 @@ from ..files import require_writable, write_json
 from ..visualization.report import Cell, Table
 from .arguments import add_json, print_table, shown_command
 
-GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts')
+GROUPS = ('targets', 'scaling', 'loss', 'step', 'prediction', 'rankings', 'hosts', 'detectors')
 PACKAGES = ('torch', 'numpy', 'mmcv', 'mmengine', 'mmdet')
 ROUNDS = 5
 NAMES = dict(
@@ -35,6 +35,7 @@ NAMES = dict(
     host='the host',
     plugin='this plugin',
     head_only='the MaskIoU head alone',
+    fitted='what msrcnn fit makes',
     coco='CocoMetric, one ranking',
     metric='MaskScoringMetric, all',
 )
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from mmengine.registry import init_default_scope
 
     from .benchmark_cases import SMALL, Setting, sections
+    from .benchmark_detectors import detector_sections
 
     if args.json:
         require_writable(args.json)
@@ -71,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     setting = (SMALL if args.small else Setting())._replace(device=device)
     record: dict[str, Any] = dict(provenance(args.words), setting=setting._asdict(), sections=[])
     for group in args.group or GROUPS:
-        for title, cases in sections(group, setting):
+        of_group = detector_sections(setting) if group == 'detectors' else sections(group, setting)
+        for title, cases in of_group:
             print(f'{group}: {title} ...', flush=True)
             measured = measure(cases, device, 1 if args.small else ROUNDS)
             record['sections'].append(dict(group=group, title=title, cases=measured))

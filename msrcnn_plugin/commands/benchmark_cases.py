@@ -10,7 +10,7 @@ import contextlib
 import copy
 import functools
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +51,6 @@ def models(config: str, setting: Setting, *names: str) -> dict[str, Model]:
     """
     cfg = Config.fromfile(CONFIGS / f'{config}.py').model
     cfg.test_cfg.rcnn.score_thr = 1.0  # NMS of an untrained head's boxes takes long.
-    cfg.backbone.init_cfg = None  # Nothing is downloaded: speed does not depend on weights.
     widths = dict(conv_out_channels=256, fc_out_channels=1024)
     cfg.roi_head.mask_iou_head.update(widths)
     stages = cfg.train_cfg.rcnn
@@ -60,7 +59,7 @@ def models(config: str, setting: Setting, *names: str) -> dict[str, Model]:
         stage.mask_thr_binary = 0.5  # mmdet's MaskIoUHead reads it there.
     bases = MODELS.get(cfg.roi_head.type).__mro__
     host = next(base.__name__ for base in bases if base.__module__.startswith('mmdet.'))
-    built: dict[str, Model] = {}
+    cfgs = {}
     for name in names:
         own = copy.deepcopy(cfg)
         if name != 'plugin':
@@ -73,8 +72,17 @@ def models(config: str, setting: Setting, *names: str) -> dict[str, Model]:
             narrow(own)
             own.backbone.update(depth=18, base_channels=16)
             own.neck.in_channels = [16, 32, 64, 128]
+        cfgs[name] = own
+    return build_alike(cfgs, setting.device)
+
+
+def build_alike(cfgs: Mapping[str, ConfigDict], device: str) -> dict[str, Model]:
+    """Builds models with the same weights, as far as they have the same names."""
+    built: dict[str, Model] = {}
+    for name, cfg in cfgs.items():
+        cfg.backbone.init_cfg = None  # Nothing is downloaded: speed does not depend on weights.
         torch.manual_seed(0)
-        built[name] = MODELS.build(own).to(setting.device)
+        built[name] = MODELS.build(cfg).to(device)
         built[name].init_weights()
         for other in built.values():
             built[name].load_state_dict(other.state_dict(), strict=False)

@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 MARGIN = 1.25  # side of the box that is looked at, in sides of the mask's own box
 GRID = 28  # as the masks of a Mask R-CNN
+SAMPLES = 4  # points along each side of a cell; to read every pixel of a large mask takes long
 MASKS_AT_ONCE = 16  # binary masks that are floats at a time
 CUTS = (Tensor.gt, torch.gt)
 CONVERSIONS = (Tensor.float, Tensor.bool, Tensor.to)
@@ -121,17 +122,17 @@ def look_at(masks: Tensor, source: Tensor) -> MaskLooks:
     for some, start in zip(source.split(MASKS_AT_ONCE), range(0, len(masks), MASKS_AT_ONCE)):
         part = rois[start : start + len(some)]
         part[:, 0] = torch.arange(len(some), device=part.device)
-        parts.append(roi_align(some[:, None].float(), part, GRID, 1.0, 0, 'avg', True)[:, 0])
+        parts.append(roi_align(some[:, None].float(), part, GRID, 1.0, SAMPLES, 'avg', True)[:, 0])
     return MaskLooks(boxes, torch.cat(parts) if parts else boxes.new_zeros(0, GRID, GRID))
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
     """Computes the box (N, 4) of each of ``masks`` (N, H, W) bool; an empty mask's is pixel 0."""
     sides = []
-    for occupied in (masks.any(1), masks.any(2)):
-        marks = occupied.byte()
+    pixels = masks.view(torch.uint8)  # of bytes, the largest is found five times as fast
+    for marks in (pixels.amax(1), pixels.amax(2)):
         first, last = marks.argmax(1), marks.size(1) - marks.flip(1).argmax(1)
-        sides += [first, torch.where(occupied.any(1), last, 1)]
+        sides += [first, torch.where(marks.amax(1) > 0, last, 1)]
     x1, x2, y1, y2 = sides
     return torch.stack([x1, y1, x2, y2], 1).float()
 

@@ -379,6 +379,9 @@ def main(argv: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
             if (root / 'results' / f'{table.results}.json').is_file()
         }
         tables['speed'] = speed(root / 'results' / 'speed.json')
+        detectors = root / 'results' / 'speed_detectors.json'
+        measured = detectors.is_file()
+        tables['speed-detectors'] = speed(detectors) if measured else 'Not measured yet.'
         for path in documents:
             text = path.read_text(encoding='utf-8')
             try:

@@ -6,14 +6,7 @@ width = 64
 model = dict(
     _delete_=True,
     type='CondInst',
-    data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_mask=True,
-        pad_size_divisor=32,
-    ),
+    data_preprocessor=_base_.model.data_preprocessor,
     backbone=dict(type='ResNet', depth=18, base_channels=32, norm_eval=False, style='pytorch'),
     neck=dict(
         type='FPN',
