@@ -137,7 +137,7 @@ def compare(
                 at: kept.held_out.ap(suppressed(held_out, chosen_by[base], decay, at))
                 for at in SETTINGS
             }
-            best = max(ap, key=lambda at: ap[at])  # noqa: B023
+            best = max(ap, key=ap.__getitem__)
             values = suppressed(test, found[base], decay, best)
             add(f'{base}, {decay}', f'{title}, {decay}', values, setting=best)
     add('oracle', 'ceiling: class score × true IoU', 'oracle')

@@ -63,18 +63,14 @@ class Found:
         Args:
             ious: (N,) in [0, 1]; then also how well they estimate the true IoU.
         """
-        found: dict[str, Any] = {f'at_{limit}': dict(ap=self.ap(scores, limit)) for limit in LIMITS}
-        if isinstance(scores, Tensor) or scores != 'score':
-            for limit in LIMITS:
-                gain = self.matches.bootstrap(
-                    self.ranking(scores), max_dets=limit, resamples=RESAMPLES
-                )
-                found[f'at_{limit}']['gain'] = asdict(gain)
+        ranking, found = self.ranking(scores), {}
+        for limit in LIMITS:
+            gain = self.matches.bootstrap(ranking, max_dets=limit, resamples=RESAMPLES)
+            found[f'at_{limit}'] = dict(ap=self.ap(scores, limit), gain=asdict(gain))
         if ious is not None:
             pair = self.ranking(ious), self.matches.true_iou
-            error = iou_error(*pair)
-            figures = dict(pearson=error.pearson, mae=error.mae)
-            figures['ece'] = expected_calibration_error(*pair)
+            error, ece = iou_error(*pair), expected_calibration_error(*pair)
+            figures = dict(pearson=error.pearson, mae=error.mae, ece=ece)
             found['figures'] = {f'mask_iou_{k}': v if v == v else None for k, v in figures.items()}
         return found
 
@@ -93,11 +89,9 @@ class Kept:
 
     def new_head(self, cfg: Mapping[str, Any]) -> Any:
         """Builds an untrained MaskIoU head in the place of the fitted one."""
-        fitted = self.owner.mask_iou_head
-        sizes = {name: getattr(fitted, name) for name in ('in_channels', 'num_classes')}
-        head = MODELS.build(
-            with_host_sizes(dict(cfg), {**sizes, 'roi_feat_size': fitted.roi_feat_size})
-        )
+        fitted, names = self.owner.mask_iou_head, ('in_channels', 'roi_feat_size', 'num_classes')
+        sizes = {name: getattr(fitted, name) for name in names}
+        head = MODELS.build(with_host_sizes(dict(cfg), sizes))
         head.init_weights()
         return head.to(next(fitted.parameters()).device)
 
@@ -120,10 +114,10 @@ def read_kept(fitted: Path, start: Path | None = None) -> Kept:
         ValueError: no fit, or a cache of another model, data set or fit.
     """
     cfg = read_config(fitted.with_suffix('.py'))
-    cache, test_cache = (fitted.with_name(f'{fitted.stem}_{name}') for name in ('cache', 'test_cache'))
+    cache = fitted.with_name(f'{fitted.stem}_cache')
     facts = read_checkpoint(fitted).meta.get('msrcnn_fit')
     if not facts or not cache.is_dir():
-        raise ValueError(f'{fitted}: expected a checkpoint of msrcnn fit, beside it its {cache.name}')
+        raise ValueError(f'{fitted} is no checkpoint of msrcnn fit with its {cache.name} beside it')
     model, trunk = trained_model(cfg, start or fitted)
     load_weights(model, fitted)
     owner, prefix = scorer(model)
@@ -157,4 +151,5 @@ def read_kept(fitted: Path, start: Path | None = None) -> Kept:
     # The fit holds out its first images. Their rows of the cache are the first ones.
     first = replace(train.detections, images=train.detections.images[: facts['held_out_images']])
     held_out = replace(train, detections=first)
-    return Kept(owner, prefix, trunk.weights, cache, train, held_out, found_in(loader, test_cache))
+    test = found_in(loader, fitted.with_name(f'{fitted.stem}_test_cache'))
+    return Kept(owner, prefix, trunk.weights, cache, train, held_out, test)

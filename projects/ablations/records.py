@@ -37,9 +37,7 @@ def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         stream.write(f'{{"runs": [\n{lines}\n]}}\n'.encode())
 
 
-def replace_records(
-    path: Path, new: Sequence[Mapping[str, Any]], names: Sequence[str]
-) -> None:
+def replace_records(path: Path, new: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """Adds records; those that agree with a new one in the values of ``names`` make room."""
     keys = [[record[name] for name in names] for record in new]
     others = [old for old in read_records(path) if [old[name] for name in names] not in keys]
