@@ -47,7 +47,7 @@ from projects.ablations.records import file_digest, provenance, replace_records 
 HEADS = dict(paper="the paper's recipe", ours='our recipe, two epochs')
 BASES = dict(score='class score', product='class score × IoU of the head', unique='U')
 # A factor for each mask IoU with the best detection left, given a threshold or Gaussian's sigma.
-# Soft-NMS's are those of its paper (Bodla et al., 2017, section 3).
+# Soft-NMS's are those of its paper (Bodla et al., 2017). A threshold above 1 lowers nothing.
 DECAYS: dict[str, Callable[[Tensor, float], Tensor]] = {
     'mask NMS': lambda iou, at: (iou <= at).float(),
     'linear Soft-NMS': lambda iou, at: torch.where(iou > at, 1 - iou, 1.0),
