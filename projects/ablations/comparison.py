@@ -192,7 +192,7 @@ def unseen_logits(kept: Kept) -> Tensor:
     """
     train, judged = kept.train.detections, len(kept.held_out.detections.images)
     count = len(train.images)
-    half = half_of_image(np.arange(count) < judged)[train.image]
+    half = torch.from_numpy(half_of_image(np.arange(count) < judged)[train.image])
     logits = torch.zeros(len(half))
     for seen in (0, 1):
         files = [*kept.cache.glob(f'half_{seen}-{count}-{judged}-*.pth')]

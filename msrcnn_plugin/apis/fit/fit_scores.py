@@ -225,12 +225,12 @@ class _Schedule:
         return Pace(-(-EPOCHS * detections // BATCH), left), file
 
 
-def half_of_image(judged: NDArray[np.bool_]) -> Tensor:
+def half_of_image(judged: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Divides the images between the heads of each half: (B,) 0 or 1, -1 for those judged."""
     images = np.flatnonzero(~judged)
     halves = np.full(len(judged), -1)
     halves[images] = np.arange(len(images)) % 2
-    return torch.from_numpy(halves)
+    return halves
 
 
 def _train_mask_iou_heads(
@@ -247,7 +247,7 @@ def _train_mask_iou_heads(
         The logits (N,) of the IoUs that heads predict which have not seen the image, and the steps
         of each stage. Process 0 holds the head of all images.
     """
-    half = half_of_image(judged)[detections.image]
+    half = torch.from_numpy(half_of_image(judged)[detections.image])
     learned = dict(half_0=half == 0, half_1=half == 1, head=half >= 0)
     titles = dict(half_0='MaskIoU head of half 1', half_1='MaskIoU head of half 2')
     begun = copy.deepcopy(owner.mask_iou_head)
