@@ -25,8 +25,7 @@ from msrcnn_plugin.evaluation import Matches  # noqa: E402
 from projects.ablations.records import (  # noqa: E402
     file_digest,
     provenance,
-    read_records,
-    write_records,
+    replace_records,
 )
 
 LIMITS = (100, 300)  # detections of an image: COCO's, and what our nuclei configs keep
@@ -77,13 +76,7 @@ def main() -> int:
         figures={k.split('/', 1)[-1]: v if v == v else None for k, v in test.figures.items()},
         **rankings(test.result.matches),
     )
-    others = [
-        old
-        for old in read_records(args.results)
-        if (old['run'], old['seed']) != (record['run'], record['seed'])
-    ]
-    write_records(args.results, [*others, record])
-    print(args.results)
+    replace_records(args.results, [record], ('run', 'seed'))
     return 0
 
 

@@ -14,7 +14,7 @@ import platform
 import shlex
 import statistics
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,14 @@ def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     lines = ',\n'.join(json.dumps(record, ensure_ascii=False) for record in records)
     with atomic_write(path) as stream:
         stream.write(f'{{"runs": [\n{lines}\n]}}\n'.encode())
+
+
+def replace_records(path: Path, new: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Adds records; those that agree with a new one in the values of ``names`` make room."""
+    keys = [[record[name] for name in names] for record in new]
+    others = [old for old in read_records(path) if [old[name] for name in names] not in keys]
+    write_records(path, [*others, *new])
+    print(path)
 
 
 def require_comparable(path: Path, new: Mapping[str, Any]) -> bool:

@@ -34,6 +34,7 @@ BLOCK = re.compile(
     rf'({MARKER.pattern}\n)(?:(?!<!-- results:).)*?(<!-- end of results -->)', re.DOTALL
 )
 NOTHING = '–'
+NOT_YET = '*Not measured yet.*'
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ BOX_AP = figure('box AP', 'figures.bbox_mAP', 100, 1)
 BY_CLASS_SCORE = figure('mask AP by class score', 'figures.segm_mAP_cls', 100, 1)
 BY_MASK_SCORE = figure('by mask score', 'figures.segm_mAP', 100, 1)
 PEARSON = figure('Pearson', 'figures.mask_iou_pearson')
+MAE = figure('MAE', 'figures.mask_iou_mae')
 ECE = figure('ECE of IoU', 'figures.mask_iou_ece')
 ALL = (
     RUN,
@@ -130,7 +132,7 @@ ALL = (
     figure('by the oracle', 'figures.segm_mAP_oracle', 100, 1),
     figure('gain', 'gain.gain', 100, 2),
     PEARSON,
-    figure('MAE', 'figures.mask_iou_mae'),
+    MAE,
     ECE,
     figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
 )
@@ -214,6 +216,33 @@ TABLES = {
             interval('gain (95 % interval), each seed', 'at_300.gain'),
             interval('gain at 100 detections', 'at_100.gain'),
             PEARSON,
+            ECE,
+        ),
+    ),
+    'comparison': Table(
+        'comparison',
+        (
+            text('model', 'study'),
+            Column('score', titled, '---'),
+            figure('mask AP', 'at_300.ap', 100, 1),
+            interval('gain (95 % interval), each seed', 'at_300.gain'),
+            interval('gain at 100 detections', 'at_100.gain'),
+            PEARSON,
+            ECE,
+        ),
+    ),
+    'cached-heads': Table(
+        'cached_heads',
+        (
+            RUN,
+            MODEL,
+            SEEDS,
+            figure('mask AP', 'at_300.ap', 100, 1),
+            figure('gain', 'at_300.gain.gain', 100, 2),
+            interval('with its 95 % interval, each seed', 'at_300.gain'),
+            figure('mask AP at 100 detections', 'at_100.ap', 100, 1),
+            PEARSON,
+            MAE,
             ECE,
         ),
     ),
@@ -372,11 +401,10 @@ def main(argv: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
     check = parser.parse_args(argv).check
     documents, old = [root / 'README.md', *sorted(root.glob('docs/**/*.md'))], []
     try:
+        files = {name: root / 'results' / f'{table.results}.json' for name, table in TABLES.items()}
         tables = {
-            name: markdown(table, read(root / 'results' / f'{table.results}.json'))
-            for name, table in TABLES.items()
-            # A study that nobody has run yet has no table, and a marker of it is an error.
-            if (root / 'results' / f'{table.results}.json').is_file()
+            name: markdown(TABLES[name], read(file)) if file.is_file() else NOT_YET
+            for name, file in files.items()
         }
         tables['speed'] = speed(root / 'results' / 'speed.json')
         detectors = root / 'results' / 'speed_detectors.json'

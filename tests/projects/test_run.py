@@ -66,7 +66,7 @@ def in_one_line(shown, *words):
 
 def documented_loop():
     """The studies that docs/results/ablations.md runs, and the runner's words for one of them."""
-    (block,) = (code for language, code in blocks(ABLATIONS) if language == 'bash')
+    (block,) = (code for _, code in blocks(ABLATIONS) if 'run.py' in code)
     names = re.search(r'for study in (.+); do', block)[1].split()
     words = re.search(r'projects/ablations/run\.py (.+)', block)[1]
     return names, lambda study: words.replace('$study', study).split()

@@ -225,6 +225,14 @@ class _Schedule:
         return Pace(-(-EPOCHS * detections // BATCH), left), file
 
 
+def half_of_image(judged: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Divides the images between the heads of each half: (B,) 0 or 1, -1 for those judged."""
+    images = np.flatnonzero(~judged)
+    halves = np.full(len(judged), -1)
+    halves[images] = np.arange(len(images)) % 2
+    return halves
+
+
 def _train_mask_iou_heads(
     owner: Any,
     detections: Detections,
@@ -239,10 +247,7 @@ def _train_mask_iou_heads(
         The logits (N,) of the IoUs that heads predict which have not seen the image, and the steps
         of each stage. Process 0 holds the head of all images.
     """
-    images = np.flatnonzero(~judged)
-    half_of_image = np.full(len(judged), -1)
-    half_of_image[images] = np.arange(len(images)) % 2
-    half = torch.from_numpy(half_of_image[detections.image])
+    half = torch.from_numpy(half_of_image(judged)[detections.image])
     learned = dict(half_0=half == 0, half_1=half == 1, head=half >= 0)
     titles = dict(half_0='MaskIoU head of half 1', half_1='MaskIoU head of half 2')
     begun = copy.deepcopy(owner.mask_iou_head)

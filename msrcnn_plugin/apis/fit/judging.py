@@ -20,7 +20,7 @@ from ...evaluation import (
 )
 from ...models.rank_inputs import NUMBERS
 from .detections import Detections
-from .training import Targets, predict_logits, ranked_inputs
+from .training import Targets, predict_logits, predict_ranks
 
 MAX_DETS = (100, 300, 1000)  # as `MaskScoringMetric`
 MEAN_PROB = NUMBERS.index('mean_mask_prob')
@@ -102,16 +102,9 @@ class Judge:
         places = torch.from_numpy(np.flatnonzero(chosen[detections.image]))
         logits = torch.zeros(len(detections.image))
         logits[places] = predict_logits(owner.mask_iou_head, detections, places)
-        device = next(owner.parameters()).device
-        inputs = ranked_inputs(detections, logits)
-        found = [torch.zeros(2, len(numbers)) for numbers in inputs]
-        for image in np.flatnonzero(chosen):
-            if len(inputs[image]):
-                pairs = detections.images[image]['pairs'].to(device).float()
-                with torch.no_grad():
-                    both = owner.mask_rank_head.predict(inputs[image].to(device), pairs)
-                found[image] = torch.stack(both).cpu()
-        mask_ious, mask_scores = torch.cat(found, 1)
+        mask_ious, mask_scores = predict_ranks(
+            owner.mask_rank_head, detections, logits, np.flatnonzero(chosen)
+        )
         predicted, true = (
             values[places].double().numpy() for values in (mask_ious, targets.true_iou)
         )

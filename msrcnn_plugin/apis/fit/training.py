@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ BATCH = 128  # detections a step of the MaskIoU head
 RANKED_IMAGES = 8  # a step of the ranking head
 RANK_EPOCHS = 12
 MIXED = 0.2  # how much the numbers of detections in a step may differ
-SCORE_POWER = 0.5  # the chance to be drawn is the class score to this power
+SCORE_POWER = 0.5
 LEAST_SCORE = 1e-6
 PREDICTED = 512  # detections a forward
 WARMUP = 0.05  # of the training
@@ -118,12 +118,16 @@ def train_mask_iou_head(
     file: Path,
     *,
     seed: int,
+    score_power: float = SCORE_POWER,
 ) -> int:
-    """Trains a MaskIoU head on the detections at the places ``chosen`` (n,)."""
+    """Trains a MaskIoU head on the detections at the places ``chosen`` (n,).
+
+    The chance of a detection to be drawn is its class score to the power ``score_power``.
+    """
     device = next(head.parameters()).device
     labels = detections.column('labels')
     scores = detections.column('scores')[chosen]
-    chances = scores.clamp(min=LEAST_SCORE) ** SCORE_POWER * targets.counted[chosen]
+    chances = scores.clamp(min=LEAST_SCORE) ** score_power * targets.counted[chosen]
     if not chances.count_nonzero():
         raise ValueError(f'{title}: the model detects nothing in these images')
 
@@ -201,6 +205,26 @@ def train_mask_rank_head(
 
     pace = Pace(RANK_EPOCHS * epoch, seconds)
     return train('Ranking head', head, loss_of, pace, file, lr=3e-3)
+
+
+@torch.no_grad()
+def predict_ranks(
+    head: Any, detections: Detections, logits: Tensor, images: Iterable[int]
+) -> tuple[Tensor, Tensor]:
+    """Predicts the refined IoU (N,) and U (N,), 0 for the detections of other images.
+
+    Args:
+        logits: (N,) of the IoU that the MaskIoU head predicts.
+    """
+    device = next(head.parameters()).device
+    inputs = ranked_inputs(detections, logits)
+    found = [torch.zeros(2, len(numbers)) for numbers in inputs]
+    for image in images:
+        if len(inputs[image]):
+            pairs = detections.images[image]['pairs'].to(device).float()
+            found[image] = torch.stack(head.predict(inputs[image].to(device), pairs)).cpu()
+    mask_ious, mask_scores = torch.cat(found, 1)
+    return mask_ious, mask_scores
 
 
 def ranked_inputs(detections: Detections, logits: Tensor) -> list[Tensor]:
