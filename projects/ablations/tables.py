@@ -409,7 +409,7 @@ def main(argv: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
         tables['speed'] = speed(root / 'results' / 'speed.json')
         detectors = root / 'results' / 'speed_detectors.json'
         measured = detectors.is_file()
-        tables['speed-detectors'] = speed(detectors) if measured else 'Not measured yet.'
+        tables['speed-detectors'] = speed(detectors) if measured else NOT_YET
         for path in documents:
             text = path.read_text(encoding='utf-8')
             try:
