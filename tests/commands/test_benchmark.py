@@ -14,8 +14,12 @@ from msrcnn_plugin.synthetic.batch import Scene
 
 from ..models.hosts import HOST_WARNINGS
 
-# mmdet's RTMDet-Ins makes its grid of points the old way.
-pytestmark = [*HOST_WARNINGS, pytest.mark.filterwarnings('ignore:torch.meshgrid:UserWarning')]
+# mmdet's RTMDet-Ins makes its grid of points and leaves autocast the old way.
+pytestmark = [
+    *HOST_WARNINGS,
+    pytest.mark.filterwarnings('ignore:torch.meshgrid:UserWarning'),
+    pytest.mark.filterwarnings('ignore:`torch.cuda.amp.autocast:FutureWarning'),
+]
 
 
 @pytest.fixture(scope='module')
