@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..evaluation.coco_files import GroundTruth
 
 # A config that runs as it is, beside the others of the package.
-TEMPLATE = Path(__file__).parents[1] / '.mim' / 'configs' / 'own' / 'my_ms_rcnn_r50_fpn.py'
+TEMPLATE = Path(__file__).parents[1] / '.mim' / 'configs' / 'own' / 'own_data_r50_fpn.py'
 TEMPLATE_WORDS = '# Change the three lines below. `msrcnn init` writes such a file for your data.'
 LARGEST_IMAGE = (1333, 800)  # mmdet's: no image is shown larger
 SMALLEST_OBJECT = 16.0  # smaller ones are enlarged, where the image allows it
