@@ -1,6 +1,7 @@
 """The versions of the host that fit, and what is said of the others."""
 
 import pytest
+import torch
 
 from msrcnn_plugin import compat
 
@@ -107,3 +108,8 @@ def test_operators_built_for_another_torch_are_reported_in_their_own_words(monke
 @pytest.mark.parametrize(('torch_version', 'series'), [('2.11.0+cpu', '0.26'), ('2.8.0', '0.23')])
 def test_torchvision_is_named_by_the_torch_it_belongs_to(torch_version, series):
     assert f"'torchvision=={series}.*'" in compat.fix_torchvision(torch_version)
+
+
+def test_a_torch_that_does_not_tell_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, '_is_avx512_bf16_supported', raising=False)
+    assert not compat.computes_in_bfloat16()

@@ -53,6 +53,7 @@ DECAYS: dict[str, Callable[[Tensor, float], Tensor]] = {
     'linear Soft-NMS': lambda iou, at: torch.where(iou > at, 1 - iou, 1.0),
     'Gaussian Soft-NMS': lambda iou, at: torch.exp(-(iou**2) / at),
 }
+LEAST_PROB = 0.1  # a mask without a pixel has the mean 0
 SETTINGS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.5, 2.0)
 
 
@@ -122,10 +123,17 @@ def compare(
     add('score', BASES['score'], 'score')
     add('prob', 'class score × mean mask probability', 'prob')
     add('stability', 'class score × stability', scores * stability(test))
+    # Some models rank by a class score that holds this factor already, such as SOLOv2.
+    mean_probs = test.column('numbers')[:, NUMBERS.index('mean_mask_prob')]
+    divided = scores / mean_probs.clamp(min=LEAST_PROB)
+    add('divided', 'class score ÷ mean mask probability', divided)
     for name, path in heads.items():
         head = read_head(kept, path)
         add_product(name, f'IoU of the head, {HEADS[name]}', predicted_ious(head, test))
-    add_product('head', 'IoU of the head, kept detections', found['logits'].sigmoid())
+    ious = found['logits'].sigmoid()
+    add_product('head', 'IoU of the head, kept detections', ious)
+    title = 'class score ÷ mean mask probability × IoU of the head, kept detections'
+    add('divided_head', title, divided * ious, ious)
     tree_ious, tree_unique = trees(kept, found['logits'])
     add_product('trees_iou', 'IoU of boosted trees', tree_ious)
     add_product('rank_iou', 'IoU of the ranking head', found['rank_iou'])

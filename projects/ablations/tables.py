@@ -231,6 +231,17 @@ TABLES = {
             ECE,
         ),
     ),
+    'comparison-any': Table(
+        'comparison_any',
+        (
+            text('model', 'study'),
+            Column('score', titled, '---'),
+            figure('mask AP', 'at_100.ap', 100, 1),
+            interval('gain (95 % interval)', 'at_100.gain'),
+            PEARSON,
+            ECE,
+        ),
+    ),
     'cached-heads': Table(
         'cached_heads',
         (

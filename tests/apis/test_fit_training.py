@@ -9,6 +9,7 @@ from torch import nn
 
 from msrcnn_plugin.apis.fit import fit_scores, training
 from msrcnn_plugin.apis.fit.training import Pace, train
+from msrcnn_plugin.models import MSMaskIoUHead
 
 
 def line(file, pace, *, stop=math.inf):
@@ -57,6 +58,20 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     assert torch.equal(again, weight)
 
 
+@pytest.mark.parametrize('fast', [False, True])
+def test_bfloat16_changes_predictions_little_and_learns(monkeypatch, fast):
+    monkeypatch.setattr(training, 'computes_in_bfloat16', lambda: fast)
+    torch.manual_seed(0)
+    head = MSMaskIoUHead(in_channels=8, roi_feat_size=14, num_classes=2)
+    feats, probs = torch.rand(16, 8, 14, 14), torch.rand(16, 28, 28)
+    predicted = training._forward(head, feats, probs)
+    assert predicted.dtype == torch.float32
+    assert torch.equal(predicted, head(feats, probs)) != fast
+    torch.testing.assert_close(predicted, head(feats, probs), atol=0.01, rtol=0.02)
+    predicted.sum().backward()
+    assert all(weight.grad.dtype == torch.float32 for weight in head.parameters())
+
+
 def schedule_of(folder, steps, *stages):
     return fit_scores._Schedule(folder, steps, 0.0, 100.0, 'key', stages)
 
@@ -71,6 +86,16 @@ def test_minutes_are_divided_between_the_stages(tmp_path, monkeypatch):
         now += pace.seconds
     assert now < 100  # something is left to predict and judge
     assert pace.steps == 10 * fit_scores.EPOCHS
+
+
+def test_what_a_half_takes_to_predict_comes_out_of_all_that_follow(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(fit_scores.time, 'monotonic', lambda: now)
+    schedule = schedule_of(tmp_path, None, 'half_0', 'half_1', 'head')
+    for stage, seconds, predicting in (('half_0', 20, 6), ('half_1', 18, 6), ('head', 30, 0)):
+        pace, _ = schedule.of(stage, 1280)
+        assert pace.seconds == pytest.approx(seconds)
+        now += pace.seconds + predicting
 
 
 @pytest.mark.parametrize('processes', [1, 2, 3, 4])

@@ -67,6 +67,26 @@ def test_the_template_is_what_the_command_writes():
     assert TEMPLATE.read_text() == found
 
 
+def test_each_choice_is_in_the_config():
+    choices = Choices(('cell', 'debris', 'x'), (640, 512), (2, 4), (0.25, 1.0), 300, ('A word.',))
+    text = render(choices, ('learn.json', 'learn/'), ('judge.json', 'judge/'))
+    assert text.splitlines()[1] == '# A word.'
+    cfg = Config.fromstring(text, '.py')
+    sets = (cfg.train_dataloader.dataset, cfg.val_dataloader.dataset)
+    for of_set, name in zip(sets, ('learn', 'judge')):
+        assert of_set.ann_file == f'{name}.json'
+        assert of_set.data_prefix.img == f'{name}/'
+        assert of_set.metainfo.classes == choices.classes
+        (resize,) = (step for step in of_set.pipeline if step.type == 'Resize')
+        assert resize.scale == choices.scale
+    assert cfg.val_evaluator.ann_file == 'judge.json'
+    heads = (cfg.model.roi_head.bbox_head, cfg.model.roi_head.mask_head)
+    assert [head.num_classes for head in heads] == [3, 3]
+    anchors = cfg.model.rpn_head.anchor_generator
+    assert (anchors.scales, anchors.ratios) == ([2, 4], [0.25, 1.0])
+    assert cfg.model.test_cfg.rcnn.max_per_img == 300
+
+
 @pytest.fixture
 def data(tmp_path):
     return write_tiny_set(tmp_path / 'set', ('one', 'two', 'three'))

@@ -38,7 +38,8 @@ from .training import (
 
 DETECTING = 0.4  # of the minutes, at most
 # Of the time that is left after detection, what has gone by when the MaskIoU heads are trained, and
-# when the ranking head is. The rest is for judging.
+# when the ranking head is. The rest is for judging. A MaskIoU head takes its share of what the ones
+# before it have left: those of one half also predict.
 HEADS_END, RANK_END = 0.8, 0.92
 # The head of all images takes as long as those of one half each. Each process trains one tuple.
 WEIGHTS = dict(half_0=1, half_1=1, head=2)
@@ -217,12 +218,12 @@ class _Schedule:
         file = self.folder / f'{stage}-{self.key}.pth'
         if self.steps is not None:
             return Pace(self.steps if stage == 'head' else -(-self.steps // 2)), file
-        share = RANK_END
+        end, share = RANK_END, 1.0
         if stage != 'rank':
-            weights = [WEIGHTS[name] for name in self.stages]
-            share = HEADS_END * sum(weights[: self.stages.index(stage) + 1]) / sum(weights)
-        left = max(1.0, self.begin + share * (self.end - self.begin) - time.monotonic())
-        return Pace(-(-EPOCHS * detections // BATCH), left), file
+            weights = [WEIGHTS[name] for name in self.stages[self.stages.index(stage) :]]
+            end, share = HEADS_END, weights[0] / sum(weights)
+        left = self.begin + end * (self.end - self.begin) - time.monotonic()
+        return Pace(-(-EPOCHS * detections // BATCH), max(1.0, share * left)), file
 
 
 def half_of_image(judged: NDArray[np.bool_]) -> NDArray[np.int64]:
