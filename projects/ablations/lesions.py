@@ -1,4 +1,4 @@
-"""Small lesions: the loss of the masks, each without and with a mask score, and three hints.
+"""Small lesions: the loss of the masks, and three hints.
 
 docs/small_lesions.md says what to set first, and what it was worth.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .study import Row, Study, with_scores
+from .study import SHORT_FIT, Row, Study
 
-LESIONS, NUCLEI = 'lesions/mask_rcnn_r18_fpn.py', 'nuclei/mask_rcnn_r18_fpn.py'
+LESIONS = 'lesions/mask_rcnn_r18_fpn.py'
 LOSS = 'model.roi_head.mask_head.loss_mask'
 CROSS_ENTROPY = dict(type='CrossEntropyLoss', use_sigmoid=True)
 # Dice and focal as mmdet's MaskFormer has them.
@@ -23,9 +23,8 @@ def loss(*losses: dict[str, Any]) -> dict[str, Any]:
 
 
 def losses_of(base: str) -> tuple[Row, ...]:
-    """A row for each loss; mmdet's mask head has cross-entropy."""
+    """A row for each loss beside cross-entropy, which mmdet's mask head has."""
     return (
-        Row('ce', 'cross-entropy', base),
         Row('dice', 'dice', base, loss(DICE)),
         Row('ce_dice', 'cross-entropy + dice', base, loss(CROSS_ENTROPY, DICE)),
         Row('focal_dice', 'focal + dice', base, loss(FOCAL, DICE)),
@@ -39,7 +38,8 @@ SMALL_LESIONS = Study(
     'Small lesions, R18-FPN with 64 channels, 256 px, 450 steps from scratch, CPU',
     'lesions',
     (
-        *with_scores(losses_of(LESIONS), 'lesions/ms_rcnn_r18_fpn.py'),
+        Row('ce', 'cross-entropy', LESIONS),
+        *losses_of(LESIONS),
         Row('anchors', "cross-entropy, mmdet's anchors of 32 px and up", LESIONS, SCALES),
         Row('large', 'cross-entropy, images of 384 px', 'lesions/mask_rcnn_r18_fpn_large.py'),
         Row(
@@ -49,11 +49,5 @@ SMALL_LESIONS = Study(
         ),
     ),
     measures=('free_response',),
-)
-SMALL_NUCLEI = Study(
-    'small_nuclei',
-    'The smallest quarter of the nuclei, R18-FPN with 96 channels, 320 px, 8 epochs from scratch',
-    'lesions',
-    with_scores(losses_of(NUCLEI), 'nuclei/ms_rcnn_r18_fpn.py'),
-    measures=('smallest',),
+    fit=SHORT_FIT,
 )

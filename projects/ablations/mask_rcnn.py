@@ -1,4 +1,4 @@
-"""Mask R-CNN's own ablations (He et al., 2017, table 2), each without and with a mask score.
+"""Mask R-CNN's own ablations (He et al., 2017, table 2). `msrcnn fit` adds a mask score to each.
 
 Nuclei have one class. A softmax over it is a sigmoid, and one mask for all classes is its own. So
 what needs several classes is tried on the demo set, which is also small enough for deep backbones.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .study import Row, Study, with_scores
+from .lesions import losses_of
+from .study import SHORT_FIT, Row, Study
 
 MASK_HEAD = 'model.roi_head.mask_head'
 EXTRACTORS = tuple(f'model.roi_head.{kind}_roi_extractor' for kind in ('bbox', 'mask'))
@@ -48,81 +49,46 @@ def both_sets(base: str, width: int) -> tuple[Row, ...]:
     )
 
 
-# R18's last stage sees the RoIs. The same anchors as with FPN, 16 to 256 px, all on one level.
-C4 = {
-    'model.neck': None,
-    'model.backbone.num_stages': 3,
-    'model.backbone.strides': (1, 2, 2),
-    'model.backbone.dilations': (1, 1, 1),
-    'model.backbone.out_indices': (2,),
-    'model.rpn_head.in_channels': 256,
-    'model.rpn_head.feat_channels': 256,
-    'model.rpn_head.anchor_generator.strides': [16],
-    'model.rpn_head.anchor_generator.scales': [1, 2, 4, 8, 16],
-    'model.roi_head.shared_head': dict(
-        type='ResLayer', depth=18, stage=3, norm_cfg=dict(type='BN'), norm_eval=False
-    ),
-    'model.roi_head.bbox_roi_extractor.roi_layer.output_size': 14,
-    'model.roi_head.bbox_roi_extractor.out_channels': 256,
-    'model.roi_head.bbox_roi_extractor.featmap_strides': [16],
-    # No layer of its own but the last, as the paper's.
-    'model.roi_head.bbox_head': dict(
-        _delete_=True,
-        type='BBoxHead',
-        with_avg_pool=True,
-        in_channels=512,
-        num_classes=1,
-        loss_bbox=dict(type='L1Loss', loss_weight=1.0),
-    ),
-    'model.roi_head.mask_roi_extractor': None,
-    f'{MASK_HEAD}.num_convs': 0,
-    f'{MASK_HEAD}.in_channels': 512,
-    'model.train_cfg.rcnn.mask_size': 14,
-}
 SOFTMAX_LOSS = dict(type='SoftmaxMaskLoss', _delete_=True)
 NUCLEI, DEMO = 'nuclei/mask_rcnn_r18_fpn.py', 'demo/mask_rcnn_r18_fpn.py'
-SHARED = dict(
-    results='mask_rcnn', imports=('projects.ablations.components',), measures=('boundary',)
-)
+SHARED = dict(results='mask_rcnn', imports=('projects.ablations.components',), fit=SHORT_FIT)
 MASK_RCNN_NUCLEI = Study(
     'mask_rcnn_nuclei',
-    "Mask R-CNN's ablations on nuclei, R18 with 96 channels, 320 px, 8 epochs from scratch",
-    rows=with_scores(
-        (*both_sets(NUCLEI, 512), Row('c4', 'C4 in place of FPN', NUCLEI, C4, 'table 2a')),
-        'nuclei/ms_rcnn_r18_fpn.py',
-    ),
+    "Mask R-CNN's ablations and losses on nuclei, R18 with 96 channels, 320 px, from scratch",
+    rows=(*both_sets(NUCLEI, 512), *losses_of(NUCLEI)),
+    measures=('boundary', 'smallest'),
     **SHARED,
 )
 MASK_RCNN_DEMO = Study(
     'mask_rcnn_demo',
     "Mask R-CNN's ablations on the demo set, R18-FPN with 64 channels, 450 steps from scratch",
-    rows=with_scores(
-        (
-            *both_sets(DEMO, 256),
-            Row(
-                'softmax',
-                'softmax over the classes',
-                DEMO,
-                {f'{MASK_HEAD}.type': 'SoftmaxMaskHead', f'{MASK_HEAD}.loss_mask': SOFTMAX_LOSS},
-                'table 2b',
-            ),
-            Row(
-                'class_agnostic',
-                'one mask for all classes',
-                DEMO,
-                {f'{MASK_HEAD}.class_agnostic': True},
-                'section 4.2',
-            ),
-            Row('r50', 'R50', DEMO, backbone(128, depth=50), 'table 2a'),
-            Row(
-                'x50',
-                'ResNeXt-50-32x4d',
-                DEMO,
-                backbone(128, depth=50, type='ResNeXt', groups=32, base_width=4),
-                'table 2a',
-            ),
+    rows=(
+        *both_sets(DEMO, 256),
+        Row(
+            'softmax',
+            'softmax over the classes',
+            DEMO,
+            {f'{MASK_HEAD}.type': 'SoftmaxMaskHead', f'{MASK_HEAD}.loss_mask': SOFTMAX_LOSS},
+            'table 2b',
         ),
-        'ablations/demo.py',
+        Row(
+            'class_agnostic',
+            'one mask for all classes',
+            DEMO,
+            {f'{MASK_HEAD}.class_agnostic': True},
+            'section 4.2',
+        ),
+        Row('c4', 'C4 in place of FPN', 'ablations/mask_rcnn_r18_c4.py', paper='table 2a'),
+        Row('r50', 'R50', DEMO, backbone(128, depth=50), 'table 2a'),
+        Row(
+            'x50',
+            'ResNeXt-50-32x4d',
+            DEMO,
+            backbone(128, depth=50, type='ResNeXt', groups=32, base_width=4),
+            'table 2a',
+        ),
+        Row('cascade', 'Cascade Mask R-CNN', 'ablations/cascade_mask_rcnn_r18_fpn.py'),
     ),
+    measures=('boundary',),
     **SHARED,
 )

@@ -178,9 +178,14 @@ def complete(run: Run, results: Path, command: str) -> None:
     require_comparable(results, new)
     trained = train(run, command, start)
     print(f'{run}: testing', flush=True)
-    test = run.folder / 'test'
+    test, config = run.folder / 'test', run.folder / 'test_config.py'
     checkpoint = run.folder / 'train' / trained['checkpoint']
-    scored = test_weights(run.folder / 'test_config.py', checkpoint, test, run.study.measures)
+    if run.study.fit is not None:
+        from msrcnn_plugin.apis.fit import fit
+
+        fitted = fit(config, checkpoint, run.folder / 'scored.pth', seed=run.seed, **run.study.fit)
+        config, checkpoint, new['fit'] = fitted.config, fitted.checkpoint, fitted.facts
+    scored = test_weights(config, checkpoint, test, run.study.measures)
     new.update(training=trained['training'], **scored)
     new['figures']['seconds_per_iter'] = trained['seconds_per_iter']
     if run.study.compare_with not in (None, run.row.name):

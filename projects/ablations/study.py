@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+# Of a few hundred images, in some five minutes on a core; the outcome does not depend on time.
+SHORT_FIT = dict(steps=600, cache_gb=1.0)
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,5 @@ class Study:
     compare_with: str | None = None  # the row that the other mask scores are compared with
     imports: tuple[str, ...] = ()  # modules that register parts of the rows
     measures: tuple[str, ...] = ()  # of scoring.MEASURES, beside what every test measures
-
-
-def with_scores(rows: Iterable[Row], base: str) -> tuple[Row, ...]:
-    """Adds to each row the same changes to a config with mask scoring, below the row.
-
-    Args:
-        base: below configs/.
-    """
-    pairs = (
-        (row, replace(row, name=f'{row.name}_ms', title=f'{row.title}, mask score', base=base))
-        for row in rows
-    )
-    return tuple(row for pair in pairs for row in pair)
+    # Options of `msrcnn fit`, which adds a mask score to each trained model before its test.
+    fit: Mapping[str, Any] | None = None

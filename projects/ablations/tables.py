@@ -121,6 +121,7 @@ BY_MASK_SCORE = figure('by mask score', 'figures.segm_mAP', 100, 1)
 PEARSON = figure('Pearson', 'figures.mask_iou_pearson')
 MAE = figure('MAE', 'figures.mask_iou_mae')
 ECE = figure('ECE of IoU', 'figures.mask_iou_ece')
+SMALLEST = 'figures.smallest_AP_'
 ALL = (
     RUN,
     MODEL,
@@ -317,8 +318,6 @@ TABLES = {
             figure('by mask score', 'figures.dice_mask_score', 100, 1),
             figure('false alarms an image by class score', 'figures.alarms_score', 1, 2),
             figure('by mask score', 'figures.alarms_mask_score', 1, 2),
-            figure('AP of the smallest quarter', 'figures.smallest_AP_score', 100, 1),
-            figure('by mask score', 'figures.smallest_AP_mask_score', 100, 1),
             interval('gain (95 % interval)', 'gain'),
             figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
         ),
@@ -331,14 +330,30 @@ TABLES = {
             SEEDS,
             BOX_AP,
             BY_CLASS_SCORE,
+            figure('AP75', 'figures.segm_mAP_cls_75', 100, 1),
+            figure('boundary AP', 'figures.boundary_mAP_cls', 100, 1),
             BY_MASK_SCORE,
-            figure('AP75 by mask score', 'figures.segm_mAP_75', 100, 1),
+            figure('AP75', 'figures.segm_mAP_75', 100, 1),
             figure('boundary AP', 'figures.boundary_mAP', 100, 1),
             interval('gain (95 % interval)', 'gain'),
+            PEARSON,
             figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
             figure('s an image', 'figures.seconds_per_image', 1, 2),
             figure('MiB an image', 'figures.extra_memory', 2**-20, 0),
         ),
+    ),
+    'small-nuclei': Table(
+        'mask_rcnn',
+        (
+            RUN,
+            MODEL,
+            BY_CLASS_SCORE,
+            BY_MASK_SCORE,
+            figure('AP of the smallest quarter by class score', SMALLEST + 'score', 100, 1),
+            figure('by mask score', SMALLEST + 'mask_score', 100, 1),
+            interval('gain (95 % interval)', 'gain'),
+        ),
+        studies=('mask_rcnn_nuclei',),
     ),
     'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),
 }

@@ -9,6 +9,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from msrcnn_plugin.files import read_json
 from projects.ablations import run as runner
 from projects.ablations.records import (
     provenance,
@@ -20,6 +21,7 @@ from projects.ablations.study import Row, Study
 from projects.ablations.table import STUDIES
 
 from ..documents import REPOSITORY, blocks
+from ..tiny_set import add_copies
 from ..tiny_study import write_study
 
 ABLATIONS = REPOSITORY / 'docs' / 'results' / 'ablations.md'
@@ -100,6 +102,19 @@ def test_heads_are_trained_on_the_trunk_recorded_and_compared(tmp_path, run, tra
 
 def _said(folder, runs, new):
     return f'{runs} runs: {new} new, 0 failed; the records are in {folder / "results.json"}\n'
+
+
+def test_a_fitted_study_adds_mask_scores_to_the_trained_model(tmp_path, run, trained):
+    pytest.importorskip('sklearn', reason='scikit-learn, which fits calibrations, is missing')
+    (row, _), data = write_study(tmp_path)['models'].rows, add_copies(tmp_path / 'set', 3)
+    study = Study('fitted', 'Fitted', 'tiny', (row,), fit=dict(steps=2, held_out=0.2))
+    assert run({'fitted': study}, '--study', 'fitted')[0] == 0
+    record = records(tmp_path)['mask_rcnn', 0]
+    assert record['fit']['head_steps'] == 2
+    assert record['fit']['images'] == len(read_json(data / 'annotations.json')['images'])
+    assert {'segm_mAP_cls', 'mask_iou_mae'} <= set(record['figures'])
+    gain = record['figures']['segm_mAP'] - record['figures']['segm_mAP_cls']
+    assert record['gain']['gain'] == pytest.approx(gain, abs=1e-9)
 
 
 def test_mmdets_weights_are_tested_in_the_plugins_head(tmp_path, run, trained):
