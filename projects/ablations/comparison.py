@@ -7,7 +7,7 @@ held out.
 
 example:
   DSB2018_ROOT=FOLDER python projects/ablations/comparison.py configs/nuclei/mask_rcnn_r18_fpn.py \
-      epoch_8.pth work_dirs/fit/mask_rcnn-0/scored.pth --title 'Mask R-CNN R18, nuclei' --seed 0
+      epoch_8.pth work_dirs/fit/mask_rcnn-0/scored.pth --study scores_nuclei --title 'R18' --seed 0
 """
 
 from __future__ import annotations
@@ -220,6 +220,7 @@ def main() -> int:
     parser.add_argument('config', help='of the trained model')
     parser.add_argument('checkpoint', type=Path, help='its weights')
     parser.add_argument('fitted', type=Path, help='what msrcnn fit made of it')
+    parser.add_argument('--study', required=True, help='of the table that shows it')
     parser.add_argument('--title', required=True, help='of the model')
     parser.add_argument('--seed', type=int, default=0)
     for name, recipe in HEADS.items():
@@ -229,14 +230,15 @@ def main() -> int:
     heads = {name: path for name in HEADS if (path := getattr(args, name))}
     kept = read_kept(args.fitted, args.checkpoint)
     shared = dict(
-        study=args.title,
+        study=args.study,
+        model=args.title,
         seed=args.seed,
         config=args.config,
         start=file_digest(args.checkpoint),
         fitted=file_digest(args.fitted),
         **provenance(shlex.join(['python', 'projects/ablations/comparison.py', *sys.argv[1:]])),
     )
-    replace_records(args.results, compare(kept, heads, shared), ('study', 'seed'))
+    replace_records(args.results, compare(kept, heads, shared), ('study', 'model', 'seed'))
     return 0
 
 

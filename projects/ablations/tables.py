@@ -81,6 +81,17 @@ def interval(title: str, key: str) -> Column:
     return Column(title, lambda records: '; '.join(dict.fromkeys(map(one, records))))
 
 
+def gain_of(model: str) -> Column:
+    """A model's mask AP by a score, and its gain."""
+    ap, gain = figure('', 'at_100.ap', 100, 1), interval('', 'at_100.gain')
+
+    def cell(records: Records) -> str:
+        found = [record for record in records if record['model'] == model]
+        return f'{ap.cell(found)}, {gain.cell(found)}' if found else NOTHING
+
+    return Column(model, cell)
+
+
 def text(title: str, path: str) -> Column:
     """A word of the record."""
     return Column(title, lambda records: str(look_up(records[0], path) or NOTHING), '---')
@@ -164,6 +175,7 @@ SCALE = (
     figure('s of processor time', 'figures.cpu_seconds', 1, 0),
     figure('peak memory (GiB)', 'figures.peak_gib', 1, 2),
 )
+DEMO_MODELS = ('R18-FPN', 'R18-C4', 'Cascade R18-FPN')
 TABLES = {
     'matrix': Table(
         'matrix',
@@ -223,7 +235,6 @@ TABLES = {
     'comparison': Table(
         'comparison',
         (
-            text('model', 'study'),
             Column('score', titled, '---'),
             figure('mask AP', 'at_300.ap', 100, 1),
             interval('gain (95 % interval), each seed', 'at_300.gain'),
@@ -231,17 +242,23 @@ TABLES = {
             PEARSON,
             ECE,
         ),
+        studies=('scores_nuclei',),
+    ),
+    'comparison-demo': Table(
+        'comparison',
+        (Column('score', titled, '---'), *(gain_of(model) for model in DEMO_MODELS)),
+        studies=('scores_demo',),
     ),
     'comparison-any': Table(
-        'comparison_any',
+        'comparison',
         (
-            text('model', 'study'),
             Column('score', titled, '---'),
             figure('mask AP', 'at_100.ap', 100, 1),
             interval('gain (95 % interval)', 'at_100.gain'),
             PEARSON,
             ECE,
         ),
+        studies=('scores_any',),
     ),
     'cached-heads': Table(
         'cached_heads',
