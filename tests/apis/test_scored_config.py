@@ -51,3 +51,13 @@ def test_the_test_tells_what_the_mask_score_gains(tmp_path):
     read, _ = written(tmp_path, model, val_evaluator=own, test_evaluator=coco)
     assert read.test_evaluator.to_dict() == {**coco, 'type': 'MaskScoringMetric'}
     assert read.val_evaluator.to_dict() == own
+
+
+def test_a_folder_that_is_a_link_finds_the_config(tmp_path):
+    (tmp_path / 'disk' / 'deep' / 'out').mkdir(parents=True)
+    (tmp_path / 'out').symlink_to(tmp_path / 'disk' / 'deep' / 'out')
+    Config(dict(model=tiny_model_cfg('StandardRoIHead'))).dump(tmp_path / 'plain.py')
+    scored = tmp_path / 'out' / 'scored.py'
+    cfg, text = scored_config(tmp_path / 'plain.py', scored)
+    scored.write_text(text)
+    assert Config.fromfile(scored).model == cfg.model

@@ -59,7 +59,8 @@ def scored_config(
     merged.default_scope = merged.get('default_scope') or 'mmdet'
     if cfg_options or 'read_base' in Path(path).read_text():
         return merged, merged.pretty_text
-    base = os.path.relpath(path, out.parent)
+    # Real paths: `..` of a linked folder leads elsewhere.
+    base = os.path.relpath(os.path.realpath(path), os.path.realpath(out.parent))
     head = f'# {out.name} is run by this config; msrcnn fit wrote both.\n_base_ = {[base]!r}\n'
     return merged, head + Config(changes).pretty_text
 
