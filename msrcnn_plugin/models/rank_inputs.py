@@ -63,11 +63,13 @@ def rank_inputs(
         ValueError: for soft masks without a cut.
     """
     masks = results.masks if soft_mask_cut is None else results.masks >= soft_mask_cut
-    if masks.dtype != torch.bool:
+    # SOLO's are of another type where it finds nothing.
+    if len(masks) and masks.dtype != torch.bool:
         raise ValueError(
             f'the ranking head compares binary masks, but these are {masks.dtype}: set '
             'test_cfg.rcnn.mask_thr_binary to 0 or more, such as 0.5.'
         )
+    masks = masks.bool()
     boxes = get_box_tensor(results.bboxes if boxes is None else boxes).float()
     scores = results.scores.float()
     intersections = sampled_intersections(masks, boxes)

@@ -6,11 +6,12 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.runner import Runner, load_checkpoint
 
+from msrcnn_plugin.apis.fit import detections
 from msrcnn_plugin.apis.fit.scored_config import DETECTORS
 from msrcnn_plugin.checkpoints import read_checkpoint
 from msrcnn_plugin.commands.main import main
 
-from ..models.any_hosts import HOST_WARNINGS, build, stock_cfg, tiny_cfg
+from ..models.any_hosts import HOST_WARNINGS, batch_of, build, stock_cfg, tiny_cfg
 from ..tiny_set import add_copies, run_config, write_tiny_set
 
 pytest.importorskip('sklearn', reason='scikit-learn, which fits calibrations, is not installed')
@@ -58,3 +59,17 @@ def test_a_trained_detector_gets_mask_scores(tmp_path, name):
         assert found.mask_ious.shape == found.mask_scores.shape == host.scores.shape
         assert ((found.mask_ious >= 0) & (found.mask_ious <= 1)).all()
         assert not len(found) or not torch.equal(found.mask_scores, found.scores * found.mask_ious)
+
+
+def test_a_batch_in_which_solo_finds_nothing_is_kept_and_scored():
+    cfg = tiny_cfg('solov2_r50_fpn')
+    cfg.update(mask_rank_head=dict(type='MSMaskRankHead'))
+    cfg.test_cfg.score_thr = 2.0  # which no score reaches
+    model = build(cfg).eval()
+    _, samples = batch_of(1)
+    batch = dict(inputs=[torch.zeros(3, 128, 128)], data_samples=samples)
+    ((image, values),) = detections._detected(model, batch)
+    assert image['labels'].dtype == torch.long  # as those of other images
+    assert len(image['scores']) == len(image['masks']) == len(values) == 0
+    found = model.test_step(batch)[0].pred_instances
+    assert found.mask_ious.shape == found.mask_scores.shape == (0,)

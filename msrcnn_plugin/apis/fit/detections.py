@@ -188,7 +188,7 @@ def _described(
         image_id=img_id,
         masks=[dict(size=list(m['size']), counts=m['counts'].decode()) for m in masks],
         scores=results.scores,
-        labels=results.labels,
+        labels=results.labels.long(),  # SOLO's are of another type where it finds nothing
         bboxes=results.bboxes,
         numbers=inputs.numbers,
         pairs=inputs.pairs.half(),
