@@ -24,7 +24,7 @@ FAR = 1e6  # pixels between two images
 
 
 def boundary_ap(found: CheckpointEvaluation) -> dict[str, float]:
-    """Boundary AP by each ranking; it decodes every mask once more."""
+    """Boundary AP by the score of the results file, a mask score; it decodes every mask again."""
     result = evaluate_coco(found.ann_file, found.results_file, boundary=True)
     return {name: value for name, value in result.figures.items() if name.startswith('boundary')}
 

@@ -348,7 +348,6 @@ TABLES = {
             BOX_AP,
             BY_CLASS_SCORE,
             figure('AP75', 'figures.segm_mAP_cls_75', 100, 1),
-            figure('boundary AP', 'figures.boundary_mAP_cls', 100, 1),
             BY_MASK_SCORE,
             figure('AP75', 'figures.segm_mAP_75', 100, 1),
             figure('boundary AP', 'figures.boundary_mAP', 100, 1),
