@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .assignment import assign, rank_in_group
 from .bootstrap import BootstrapGain, bootstrap_gain
 from .rankings import RankedAP, rank_matches
 
@@ -180,6 +181,21 @@ class Matches:
             scores: a name that `ranking_scores` takes, or one finite number a detection, (N,).
         """
         return rank_matches(self, self.checked(scores))
+
+    def matched_share(self, scores: str | ArrayLike) -> NDArray[np.float64]:
+        """The share of the IoU thresholds at which each detection is an object's match, (N,).
+
+        It is what a detection adds to AP in this order: a duplicate of a better-ranked match adds
+        nothing, whatever its IoU.
+
+        Args:
+            scores: as of `rank`.
+        """
+        limit, protocol = max(self.protocol.max_dets), self.protocol
+        ranks = rank_in_group(self.checked(scores), self.group)
+        found = assign(self, ranks, protocol.iou_thresholds, protocol.area_ranges[:1], limit)
+        share: NDArray[np.float64] = ((found.pair[0] >= 0) & ~found.ignored[0]).mean(axis=0)
+        return share
 
     def bootstrap(
         self,

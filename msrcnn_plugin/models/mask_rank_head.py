@@ -1,7 +1,8 @@
 """The ranking head: a score for each mask that sees the other detections of its image.
 
 An IoU cannot rank down a duplicate of a good mask. AP counts it as a false positive. The ranking
-head learns U as well: the true IoU of the best detection of each object, 0 for every other one.
+head learns U as well, what a detection is worth to AP: the share of the IoU thresholds at which it
+is the match of its object, in the order of class score × predicted IoU. A duplicate's U is 0.
 
 It is ours, not the paper's. ``msrcnn fit`` fits it to a trained model.
 """
@@ -38,7 +39,8 @@ class RankLogits(NamedTuple):
 class MSMaskRankHead(BaseModule):
     """Predicts the refined IoU of each detection of an image, and U, its rank among them.
 
-    U is the true IoU of the best detection of each object, and 0 for every other detection.
+    U is the share of the IoU thresholds at which a detection is the match of its object, and 0 for
+    the object's other detections: `Matches.matched_share`, in the order of the paper's mask score.
     Attention layers pass between the detections of an image. What two detections are to each other
     enters as a learned bias. The order of the detections does not matter.
 

@@ -180,15 +180,14 @@ def read_head(kept: Kept, checkpoint: Path) -> Any:
 def trees(kept: Kept, logits: Tensor) -> tuple[Tensor, Tensor]:
     """The IoU and U (N,) of the test images, by trees that learn what the ranking head learnt."""
     train, test = kept.train.detections, kept.test.detections
-    targets = kept.train.judge.targets()
+    targets, seen = kept.train.judge.targets(), unseen_logits(kept)
     learnt = (train.image >= len(kept.held_out.detections.images)) & targets.counted.numpy()
     table, test_table = (
-        torch.cat(ranked_inputs(*of)).double().numpy()
-        for of in ((train, unseen_logits(kept)), (test, logits))
+        torch.cat(ranked_inputs(*of)).double().numpy() for of in ((train, seen), (test, logits))
     )
     iou, unique = (
         train_trees(table[learnt], target.numpy()[learnt], NUMBERS).predict(test_table)
-        for target in (targets.true_iou, targets.unique)
+        for target in (targets.true_iou, kept.train.judge.true_unique(seen))
     )
     return torch.from_numpy(iou), torch.from_numpy(unique)
 

@@ -121,6 +121,25 @@ def test_the_second_ceiling_is_above_the_oracle_where_an_object_is_found_twice()
     assert matches.rank('unique').ap(iou=0.5) == pytest.approx(1)
 
 
+def test_the_share_of_thresholds_of_a_match_by_hand():
+    matches = two_masks_one_object()  # IoU 0.6, then 1
+    # First in the order, the poor mask is the match at 0.5, 0.55 and 0.6.
+    assert matches.matched_share([0.9, 0.8]).tolist() == pytest.approx([0.3, 0.7])
+    assert matches.matched_share([0.8, 0.9]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_shares_of_thresholds_add_up_to_recall(seed):
+    matches = scored(seed)
+    for name in ('score', 'oracle', 'own'):
+        share = matches.matched_share(name)
+        recall = matches.rank(name).recall[:, :, 0, -1]  # (I, K)
+        for k in range(len(matches.category_ids)):
+            objects = int((~matches.gt_crowd & (matches.gt_category == k)).sum())
+            found = share[matches.category == k].sum()
+            assert found == pytest.approx(max(objects * recall[:, k].mean(), 0), abs=1e-9)
+
+
 def test_predicted_ious_rank_as_the_head_gave_them():
     matches = scored()
     head = np.linspace(0, 1, len(matches))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ...evaluation import (
     IoUCalibration,
     MaskScoringResult,
+    Matches,
     evaluate_coco,
     fit_iou_calibration,
     held_out_calibration,
@@ -82,13 +85,32 @@ class Judge:
         }
         return evaluate_coco(annotations, results, max_dets=MAX_DETS)
 
+    @cached_property
+    def _matches(self) -> Matches:
+        return self.evaluate(np.ones(len(self._detections.images), dtype=bool)).matches
+
     def targets(self) -> Targets:
-        """Computes what the heads learn of each detection."""
-        matches = self.evaluate(np.ones(len(self._detections.images), dtype=bool)).matches
-        columns = matches.true_iou, matches.ranking_scores('unique'), ~matches.on_crowd
+        """Computes what the MaskIoU head learns of each detection."""
+        matches = self._matches
         places = np.argsort(matches.result_index)
-        true_iou, unique, counted = (torch.from_numpy(column[places]) for column in columns)
-        return Targets(true_iou.float(), unique.float(), counted)
+        return Targets(
+            torch.from_numpy(matches.true_iou[places]).float(),
+            torch.from_numpy(~matches.on_crowd[places]),
+        )
+
+    def true_unique(self, logits: Tensor) -> Tensor:
+        """Computes U (N,), which the ranking head learns, in the order of the paper's mask score.
+
+        Of near-equal duplicates, nobody can tell which one has the largest IoU. If U were that
+        one's, an object's score would be divided among its duplicates.
+
+        Args:
+            logits: (N,) of the IoU that the MaskIoU head predicts.
+        """
+        matches = self._matches
+        order = (self._detections.column('scores') * logits.sigmoid()).double().numpy()
+        share = matches.matched_share(order[matches.result_index])
+        return torch.from_numpy(share[np.argsort(matches.result_index)]).float()
 
     def judge(
         self, owner: Any, targets: Targets, chosen: NDArray[np.bool_]

@@ -42,10 +42,9 @@ class Pace:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the two heads learn of ``N`` detections; evaluation ignores those not ``counted``."""
+    """What is learned of ``N`` detections; evaluation ignores those not ``counted``."""
 
     true_iou: Tensor  # (N,)
-    unique: Tensor  # (N,) the true IoU of the best detection of each object, 0 for all others
     counted: Tensor  # (N,) bool
 
 
@@ -174,6 +173,7 @@ def train_mask_rank_head(
     head: Any,
     detections: Detections,
     targets: Targets,
+    unique: Tensor,
     logits: Tensor,
     images: Sequence[int],
     seconds: float,
@@ -181,7 +181,7 @@ def train_mask_rank_head(
     *,
     seed: int,
 ) -> int:
-    """Trains a ranking head on ``images``, given the logits (N,) of the predicted IoU."""
+    """Trains a ranking head on ``images``, given true U (N,) and logits (N,) of the IoU."""
     device = next(head.parameters()).device
     inputs = ranked_inputs(detections, logits)
     ends = torch.tensor([0, *map(len, inputs)]).cumsum(0).tolist()
@@ -206,7 +206,7 @@ def train_mask_rank_head(
             row[: len(found), : len(found)] = found
         of_each = [
             _padded([column[ends[i] : ends[i + 1]] for i in batch])[0].to(device)
-            for column in (targets.true_iou, targets.unique, targets.counted)
+            for column in (targets.true_iou, unique, targets.counted)
         ]
         out = head(numbers.to(device), pairs.to(device), valid.to(device))
         losses = head.loss(out, *of_each[:2], of_each[2].bool() & valid.to(device))
