@@ -187,7 +187,7 @@ def trees(kept: Kept, logits: Tensor) -> tuple[Tensor, Tensor]:
     )
     iou, unique = (
         train_trees(table[learnt], target.numpy()[learnt], NUMBERS).predict(test_table)
-        for target in (targets.true_iou, kept.train.judge.true_unique(seen))
+        for target in (targets.true_iou, kept.train.judge.matched_share(seen))
     )
     return torch.from_numpy(iou), torch.from_numpy(unique)
 

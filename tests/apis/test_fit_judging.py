@@ -69,7 +69,7 @@ def test_the_iou_of_each_detection_is_learned(judge):
     ],
 )
 def test_the_first_match_in_order_keeps_the_object(judge, logits, expected):
-    assert judge.true_unique(torch.tensor(logits)).tolist() == pytest.approx(expected)
+    assert judge.matched_share(torch.tensor(logits)).tolist() == pytest.approx(expected)
 
 
 def test_what_lies_in_a_crowd_of_its_class_is_not_learned(judge):

@@ -150,7 +150,7 @@ def fit(
         owner.mask_rank_head,
         detections,
         targets,
-        judge.true_unique(logits),
+        judge.matched_share(logits),
         logits,
         np.flatnonzero(~judged).tolist(),
         pace.seconds,

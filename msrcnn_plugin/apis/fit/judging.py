@@ -98,11 +98,11 @@ class Judge:
             torch.from_numpy(~matches.on_crowd[places]),
         )
 
-    def true_unique(self, logits: Tensor) -> Tensor:
-        """Computes U (N,), which the ranking head learns, in the order of the paper's mask score.
+    def matched_share(self, logits: Tensor) -> Tensor:
+        """Computes what the ranking head learns, (N,), in the order of the paper's mask score.
 
-        Of near-equal duplicates, nobody can tell which one has the largest IoU. If U were that
-        one's, an object's score would be divided among its duplicates.
+        Nobody can tell which of near-equal duplicates has the largest IoU. If that one alone
+        counted, an object's score would be divided among its duplicates.
 
         Args:
             logits: (N,) of the IoU that the MaskIoU head predicts.

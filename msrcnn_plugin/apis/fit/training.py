@@ -173,7 +173,7 @@ def train_mask_rank_head(
     head: Any,
     detections: Detections,
     targets: Targets,
-    unique: Tensor,
+    matched_share: Tensor,
     logits: Tensor,
     images: Sequence[int],
     seconds: float,
@@ -181,7 +181,7 @@ def train_mask_rank_head(
     *,
     seed: int,
 ) -> int:
-    """Trains a ranking head on ``images``, given true U (N,) and logits (N,) of the IoU."""
+    """Trains a ranking head on ``images``, given what it learns and the logits of the IoU, (N,)."""
     device = next(head.parameters()).device
     inputs = ranked_inputs(detections, logits)
     ends = torch.tensor([0, *map(len, inputs)]).cumsum(0).tolist()
@@ -206,7 +206,7 @@ def train_mask_rank_head(
             row[: len(found), : len(found)] = found
         of_each = [
             _padded([column[ends[i] : ends[i + 1]] for i in batch])[0].to(device)
-            for column in (targets.true_iou, unique, targets.counted)
+            for column in (targets.true_iou, matched_share, targets.counted)
         ]
         out = head(numbers.to(device), pairs.to(device), valid.to(device))
         losses = head.loss(out, *of_each[:2], of_each[2].bool() & valid.to(device))
