@@ -59,8 +59,10 @@ def scored_config(
     merged.default_scope = merged.get('default_scope') or 'mmdet'
     if cfg_options or 'read_base' in Path(path).read_text():
         return merged, merged.pretty_text
-    # Real paths: `..` of a linked folder leads elsewhere.
-    base = os.path.relpath(os.path.realpath(path), os.path.realpath(out.parent))
+    folder = os.path.abspath(out.parent)
+    # `..` of a linked folder leads elsewhere.
+    linked = os.path.realpath(folder) != folder
+    base = os.path.abspath(path) if linked else os.path.relpath(path, folder)
     head = f'# {out.name} is run by this config; msrcnn fit wrote both.\n_base_ = {[base]!r}\n'
     return merged, head + Config(changes).pretty_text
 
