@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Of a few hundred images, in some five minutes on a core; the outcome does not depend on time.
+# To at most 1 GB of detections, in some ten minutes on a core; the outcome does not depend on time.
 SHORT_FIT = dict(steps=600, cache_gb=1.0)
 
 
