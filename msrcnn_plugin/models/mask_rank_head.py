@@ -134,7 +134,7 @@ class MSMaskRankHead(BaseModule):
         Args:
             logits: of :meth:`forward`.
             iou: (B, N) true IoU.
-            unique: (B, N) true U, the matched share.
+            unique: (B, N) matched share.
             counted: (B, N) bool, False for padding and for what evaluation ignores.
 
         Returns:

@@ -11,7 +11,7 @@ are not to be had from it: `paper`, `positives`, `cut_logit` and `tau_…` learn
 
 example:
   DSB2018_ROOT=FOLDER python projects/ablations/cached_heads.py detections loss_l2 \
-      --fitted work_dirs/fit/mask_rcnn-0/scored.pth --seed 0 --steps 600
+      --fitted work_dirs/fit/mask_rcnn_15-0/scored.pth --seeds 0 --steps 600
 """
 
 from __future__ import annotations

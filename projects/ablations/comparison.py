@@ -7,7 +7,7 @@ held out.
 
 example:
   DSB2018_ROOT=FOLDER python projects/ablations/comparison.py configs/nuclei/mask_rcnn_r18_fpn.py \
-      epoch_8.pth work_dirs/fit/mask_rcnn-0/scored.pth --study scores_nuclei --title 'R18' --seed 0
+      epoch_8.pth work_dirs/fit/mask_rcnn_15-0/scored.pth --study scores_nuclei --title R18
 """
 
 from __future__ import annotations
