@@ -28,6 +28,8 @@ case "$*" in
   *--version) echo 'Python 3.9.18' ;;
 esac
 """
+# Stands in for df: what is free in the first folder of the path.
+DISK = '#!/bin/sh\necho head\necho disk 9 9 {}000000 9 /\n'
 KEY = 'mmcv-2.1.0_torch-9_cp311_cpu_linux'
 
 
@@ -39,8 +41,10 @@ def script(path, text):
 
 
 @pytest.fixture
-def setup(tmp_path):
-    """Calls make with the fake interpreter; returns status and output."""
+def setup(tmp_path, monkeypatch):
+    """Calls make with the fake interpreter and room on the disk; returns status and output."""
+    script(tmp_path / 'roomy' / 'df', DISK.format(99))
+    monkeypatch.setenv('PATH', f'{tmp_path}/roomy', prepend=os.pathsep)
     python = script(tmp_path / 'python', PYTHON)
     sdist = tmp_path / 'sdist.tar.gz'
     (tmp_path / 'mmcv-2.1.0').mkdir()
@@ -117,8 +121,8 @@ def test_missing_headers_are_said(setup, tmp_path):
 
 
 def test_a_full_disk_is_said(setup, tmp_path):
-    script(tmp_path / 'df' / 'df', '#!/bin/sh\necho head\necho disk 9 9 3000000 9 /\n')
-    full = setup(PATH=f'{tmp_path}/df:{os.environ["PATH"]}')
+    script(tmp_path / 'full' / 'df', DISK.format(3))
+    full = setup(PATH=f'{tmp_path}/full:{os.environ["PATH"]}')
     refused(tmp_path, full, '3 GB are free', '12 GB are needed', 'VENV=')
 
 
