@@ -1,24 +1,21 @@
 """Mask R-CNN's own ablations (He et al., 2017, table 2). `msrcnn fit` adds a mask score to each.
 
-Nuclei have one class. A softmax over it is a sigmoid, and one mask for all classes is its own. So
-what needs several classes is tried on the demo set, which is also small enough for deep backbones.
+On the demo set the whole model is trained. On nuclei the mask head alone is, on one trunk, so all
+rows have the same boxes. Nuclei have one class: a softmax over it is a sigmoid, and one mask for
+all classes is its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .lesions import losses_of
+from .nuclei import NUCLEI
 from .study import SHORT_FIT, Row, Study
 
 MASK_HEAD = 'model.roi_head.mask_head'
-EXTRACTORS = tuple(f'model.roi_head.{kind}_roi_extractor' for kind in ('bbox', 'mask'))
 BASE = 'RoIAlign, a sigmoid for each class, FCN head, FPN, R18'
-
-
-def extractors(changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes of both RoI extractors."""
-    return {f'{of}.{name}': value for of in EXTRACTORS for name, value in changes.items()}
 
 
 def fully_connected(width: int) -> dict[str, Any]:
@@ -36,11 +33,15 @@ def backbone(channels: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-def both_sets(base: str, width: int) -> tuple[Row, ...]:
-    """The rows that one class is enough for."""
+def both_sets(base: str, width: int, extractors: Sequence[str]) -> tuple[Row, ...]:
+    """The rows that one class is enough for; ``extractors`` are changed."""
+
+    def extractor(name: str, value: Any) -> dict[str, Any]:
+        return {f'model.roi_head.{which}.{name}': value for which in extractors}
+
     # Features half a cell off, as RoIAlign had them at first.
-    half_pixel = extractors({'roi_layer.aligned': False})
-    roi_pool = extractors({'type': 'RoIPoolExtractor'})
+    half_pixel = extractor('roi_layer.aligned', False)
+    roi_pool = extractor('type', 'RoIPoolExtractor')
     return (
         Row('base', BASE, base),
         Row('half_pixel', 'RoIAlign, aligned=False', base, half_pixel),
@@ -50,12 +51,14 @@ def both_sets(base: str, width: int) -> tuple[Row, ...]:
 
 
 SOFTMAX_LOSS = dict(type='SoftmaxMaskLoss', _delete_=True)
-NUCLEI, DEMO = 'nuclei/mask_rcnn_r18_fpn.py', 'demo/mask_rcnn_r18_fpn.py'
+OF_MASKS = 'mask_roi_extractor'
+ON_A_TRUNK, DEMO = 'ablations/mask_rcnn_r18_fpn_mask_head.py', 'demo/mask_rcnn_r18_fpn.py'
 SHARED = dict(results='mask_rcnn', imports=('projects.ablations.components',), fit=SHORT_FIT)
 MASK_RCNN_NUCLEI = Study(
     'mask_rcnn_nuclei',
-    "Mask R-CNN's ablations and losses on nuclei, R18 with 96 channels, 320 px, from scratch",
-    rows=(*both_sets(NUCLEI, 512), *losses_of(NUCLEI)),
+    'Mask heads and losses of the mask on nuclei, R18-FPN: the mask head alone, on one Mask R-CNN',
+    rows=(*both_sets(ON_A_TRUNK, 512, [OF_MASKS]), *losses_of(ON_A_TRUNK)),
+    trunk=NUCLEI,
     measures=('boundary', 'smallest'),
     **SHARED,
 )
@@ -63,7 +66,7 @@ MASK_RCNN_DEMO = Study(
     'mask_rcnn_demo',
     "Mask R-CNN's ablations on the demo set, R18-FPN with 64 channels, 450 steps from scratch",
     rows=(
-        *both_sets(DEMO, 256),
+        *both_sets(DEMO, 256, ['bbox_roi_extractor', OF_MASKS]),
         Row(
             'softmax',
             'softmax over the classes',

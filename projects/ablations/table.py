@@ -11,37 +11,8 @@ from typing import Any
 
 from .lesions import SMALL_LESIONS
 from .mask_rcnn import MASK_RCNN_DEMO, MASK_RCNN_NUCLEI
+from .nuclei import NUCLEI, NUCLEI_GPU
 from .study import Row, Study
-
-# --- nuclei: three models ---
-
-
-def three_models(backbone: str) -> tuple[Row, ...]:
-    """Three models of the same trunk, data and schedule."""
-    paper = f'nuclei/paper_ms_rcnn_{backbone}_fpn.py'
-    return (
-        Row('mask_rcnn', 'Mask R-CNN', f'nuclei/mask_rcnn_{backbone}_fpn.py'),
-        # mmdet writes the mask score over the class score. Tested in this plugin's head, the same
-        # weights give both scores; boxes and masks are the same.
-        Row('ms_rcnn', "mmdet's MS R-CNN", f'nuclei/stock_ms_rcnn_{backbone}_fpn.py', test=paper),
-        Row('plugin', 'MS R-CNN, this plugin, our recipe', f'nuclei/ms_rcnn_{backbone}_fpn.py'),
-    )
-
-
-NUCLEI = Study(
-    'nuclei',
-    'Nuclei, R18-FPN with 96 channels, 320 px, 8 epochs from scratch, CPU',
-    'nuclei',
-    three_models('r18'),
-    seeds=(0, 1),
-)
-NUCLEI_GPU = Study(  # not carried out yet
-    'nuclei_gpu',
-    'Nuclei, R50-FPN, 512 px, 40 epochs from scratch, GPU',
-    'nuclei',
-    three_models('r50'),
-    seeds=(0, 1),
-)
 
 # --- the MaskIoU head alone, on the trunk of the nuclei study ---
 

@@ -4,6 +4,6 @@ A config names ``custom_imports=dict(imports=['msrcnn_plugin', 'projects.ablatio
 and is run from the root of the checkout.
 """
 
-from . import heads, losses, mask_heads, roi_heads, samplers
+from . import heads, hooks, losses, mask_heads, roi_heads, samplers
 
-__all__ = ['heads', 'losses', 'mask_heads', 'roi_heads', 'samplers']
+__all__ = ['heads', 'hooks', 'losses', 'mask_heads', 'roi_heads', 'samplers']
