@@ -1,7 +1,7 @@
 # The mask head alone, from scratch, for 4 epochs on a trained Mask R-CNN R18-FPN on nuclei: what
 # Mask R-CNN's ablations and losses of the mask on nuclei change. The data as in
 # nuclei/mask_rcnn_r18_fpn.py; give the weights with --cfg-options load_from=mask_rcnn.pth.
-# To reach: not measured yet (docs/results/mask_rcnn.md).
+# To reach: mask AP 41.1; 44.3 with what msrcnn fit adds (docs/results/mask_rcnn.md).
 _base_ = '../nuclei/mask_rcnn_r18_fpn.py'
 
 custom_imports = dict(imports=['msrcnn_plugin', 'projects.ablations.components'])

@@ -1,13 +1,11 @@
-"""Trains rows of the study of the MaskIoU head again, on what a fit has kept of its images.
+"""Trains rows of the study of the MaskIoU head on what a fit has kept of its images.
 
-A row is of `table.HEAD_ALONE`. Each head learns from all training images in the cache, by steps of
-`msrcnn fit`, and scores the test images: class score × predicted IoU. A finished training is not
-repeated.
+A row is of `table.CACHED_HEADS`. Each head learns from all training images in the cache, by steps
+of `msrcnn fit`, and scores the test images: class score × predicted IoU. A finished training is
+not repeated.
 
-The cache has detections, their features of 14 x 14, their masks and their exact IoU. So these rows
-are not to be had from it: `paper`, `positives`, `cut_logit` and `tau_…` learn from positives;
-`target_roi_grid` needs the objects on the RoI grid; `input_fine_feature` needs other features;
-`drawn_64`, `drawn_all` and `not_replayed` draw from the images of a step.
+What a cache lacks, `table.HEAD_ALONE` trains in the model: rows that learn from positives, from the
+RoI grid, from other features, or from the images of a step.
 
 example:
   DSB2018_ROOT=FOLDER python projects/ablations/cached_heads.py detections loss_l2 \
@@ -38,16 +36,9 @@ from projects.ablations.records import (  # noqa: E402
 )
 from projects.ablations.run import Run  # noqa: E402
 from projects.ablations.study import Row  # noqa: E402
-from projects.ablations.table import HEAD, HEAD_ALONE, OURS, SAMPLER  # noqa: E402
+from projects.ablations.table import CACHED_HEADS  # noqa: E402
 
-POWER = f'{SAMPLER}.sampler.score_power'
-# What they change is the head, its loss or the draw.
-ROWS = {
-    row.name: row
-    for row in HEAD_ALONE.rows
-    if row.base == OURS
-    and all(name == POWER or name.startswith(f'{HEAD}.') for name in row.changes)
-}
+ROWS = {row.name: row for row in CACHED_HEADS.rows}
 
 
 def measure(
@@ -58,7 +49,7 @@ def measure(
     Args:
         folder: where the state of the training is kept.
     """
-    roi_head = Run(HEAD_ALONE, row, seed, folder).configs()[0].model.roi_head
+    roi_head = Run(CACHED_HEADS, row, seed, folder).configs()[0].model.roi_head
     cfg, power = roi_head.mask_iou_head, roi_head.mask_iou_sampler.sampler.score_power
     train, test = kept.train.detections, kept.test.detections
     torch.manual_seed(seed)
@@ -102,9 +93,8 @@ def main() -> int:
         for seed in args.seeds:
             figures = measure(kept, targets, row, seed=seed, steps=args.steps, folder=folder)
             record = dict(
-                study='cached_heads',
+                study=CACHED_HEADS.name,
                 run=row.name,
-                title=row.title.replace('replayed', 'kept'),
                 seed=seed,
                 steps=args.steps,
                 fitted=file_digest(args.fitted),

@@ -58,25 +58,9 @@ HEAD_ALONE = Study(
         ),
         # What the samples are worth by themselves: most of the difference to the paper.
         Row('positives', 'from positives', OURS, {SAMPLER: None}),
-        Row(
-            'zero_targets_left_out',
-            'detections of MaskIoU 0 left out',
-            OURS,
-            {f'{HEAD}.count_zero_targets': False},
-        ),
         # Detections of one image resemble each other: the replay mixes those of many images.
         Row('drawn_64', '64 of its own images each', OURS, drawn(64)),
         Row('drawn_all', 'all of its own images', OURS, drawn(None, score_power=0.0)),
-        # AP depends on the order of the detections that rank high.
-        Row(
-            'drawn_evenly',
-            'drawn with the same chance',
-            OURS,
-            {f'{SAMPLER}.sampler.score_power': 0.0},
-        ),
-        Row(
-            'drawn_by_score', 'drawn by class score', OURS, {f'{SAMPLER}.sampler.score_power': 1.0}
-        ),
         Row('not_replayed', '32 of its own images each', OURS, drawn(32)),
         # The paper's target for our samples: no difference that the interval can tell.
         Row(
@@ -95,6 +79,44 @@ HEAD_ALONE = Study(
         above(0.3),
         above(0.5),
         above(0.7),
+        # To be compared with not_replayed: the replay keeps features of one size.
+        Row(
+            'input_fine_feature',
+            'feature of 28 x 28, not replayed',
+            OURS,
+            {**drawn(32), 'model.roi_head.type': 'MSFineFeatureRoIHead'},
+            'input (d)',
+        ),
+    ),
+    trunk=NUCLEI,
+    compare_with='detections',
+    imports=('projects.ablations.components',),
+)
+
+# --- the MaskIoU head alone, on the detections that a fit has kept: cached_heads.py trains it ---
+
+CACHED_HEADS = Study(
+    'cached_heads',
+    'Nuclei, R18-FPN: the MaskIoU head alone, on kept detections of a trained Mask R-CNN',
+    'cached_heads',
+    (
+        Row('detections', 'our recipe: detections, image IoU, cross-entropy', OURS),
+        Row(
+            'zero_targets_left_out',
+            'detections of MaskIoU 0 left out',
+            OURS,
+            {f'{HEAD}.count_zero_targets': False},
+        ),
+        # AP depends on the order of the detections that rank high.
+        Row(
+            'drawn_evenly',
+            'drawn with the same chance',
+            OURS,
+            {f'{SAMPLER}.sampler.score_power': 0.0},
+        ),
+        Row(
+            'drawn_by_score', 'drawn by class score', OURS, {f'{SAMPLER}.sampler.score_power': 1.0}
+        ),
         # The mask's surroundings are lost, where the mask may end too soon.
         Row(
             'input_multiply',
@@ -116,14 +138,6 @@ HEAD_ALONE = Study(
             'feature without mask',
             OURS,
             {f'{HEAD}.type': 'FeatureOnlyMaskIoUHead'},
-        ),
-        # To be compared with not_replayed: the replay keeps features of one size.
-        Row(
-            'input_fine_feature',
-            'feature of 28 x 28, not replayed',
-            OURS,
-            {**drawn(32), 'model.roi_head.type': 'MSFineFeatureRoIHead'},
-            'input (d)',
         ),
         # Not max-pooled: the 28 x 28 cells become four channels of 14 x 14.
         Row(
@@ -170,8 +184,6 @@ HEAD_ALONE = Study(
             {f'{HEAD}.type': 'PooledMaskIoUHead'},
         ),
     ),
-    trunk=NUCLEI,
-    compare_with='detections',
     imports=('projects.ablations.components',),
 )
 

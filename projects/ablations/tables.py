@@ -26,7 +26,7 @@ sys.path.insert(0, str(REPOSITORY))  # started as a script, from anywhere
 
 from msrcnn_plugin.commands.benchmark import speed_tables  # noqa: E402
 from msrcnn_plugin.visualization.report import markdown as aligned  # noqa: E402
-from projects.ablations.table import STUDIES  # noqa: E402
+from projects.ablations.table import CACHED_HEADS, STUDIES  # noqa: E402
 
 Records = Sequence[Mapping[str, Any]]
 MARKER = re.compile(r'<!-- results:([\w-]+) -->')
@@ -35,6 +35,7 @@ BLOCK = re.compile(
 )
 NOTHING = '–'
 NOT_YET = '*Not measured yet.*'
+SHOWN = {**STUDIES, CACHED_HEADS.name: CACHED_HEADS}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def look_up(record: Mapping[str, Any], path: str) -> Any:
 def titled(records: Records) -> str:
     """The row's title, and the paper's row that it repeats."""
     study, run = records[0].get('study'), records[0]['run']
-    rows = {row.name: row for row in STUDIES[study].rows} if study in STUDIES else {}
+    rows = {row.name: row for row in SHOWN[study].rows} if study in SHOWN else {}
     if run not in rows:
         return records[0].get('title', run)
     return rows[run].title + (f' ({rows[run].paper})' if rows[run].paper else '')
@@ -386,7 +387,7 @@ def markdown(table: Table, records: Records) -> str:
 
 
 def one_study(name: str, columns: Sequence[Column], records: Records) -> str:
-    study = STUDIES.get(name)
+    study = SHOWN.get(name)
     order = [row.name for row in study.rows] if study else []
     order += [record['run'] for record in records]
     runs: dict[str, list[Mapping[str, Any]]] = {run: [] for run in order}

@@ -14,7 +14,7 @@ from msrcnn_plugin.apis.fit.scored_config import scored_config
 from msrcnn_plugin.models.mask_forward import stages
 from projects.ablations.run import REPOSITORY, Run
 from projects.ablations.scoring import MEASURES
-from projects.ablations.table import DEMO, STUDIES
+from projects.ablations.table import CACHED_HEADS, DEMO, STUDIES
 
 from ..models.hosts import batch_of, losses, narrow, predict
 
@@ -22,7 +22,7 @@ EXPANSION = {18: 1, 50: 4}  # of a ResNet's last layers
 NARROW = {96: 16, 64: 16, 48: 8, 512: 32, 256: 32, 128: 16}
 RUNS = [
     Run(study, row, 0, Path())
-    for study in (*STUDIES.values(), DEMO)
+    for study in (*STUDIES.values(), CACHED_HEADS, DEMO)
     for row in study.rows
     if study.name != 'nuclei_gpu'  # the same models as nuclei, wide
 ]
@@ -61,7 +61,9 @@ def tiny_model(cfg):
     return model
 
 
-@pytest.mark.parametrize('run', [r for r in RUNS if r.study.results == 'ablations'], ids=str)
+@pytest.mark.parametrize(
+    'run', [r for r in RUNS if r.study.results in ('ablations', 'cached_heads')], ids=str
+)
 def test_an_ablation_learns_and_scores(run):
     import_modules_from_strings(list(run.study.imports))
     model, batch = tiny_model(run.configs()[0].model), batch_of(3, 0)
