@@ -117,7 +117,6 @@ CACHED_HEADS = Study(
         Row(
             'drawn_by_score', 'drawn by class score', OURS, {f'{SAMPLER}.sampler.score_power': 1.0}
         ),
-        # The mask's surroundings are lost, where the mask may end too soon.
         Row(
             'input_multiply',
             'feature times mask',
