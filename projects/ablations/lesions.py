@@ -1,12 +1,14 @@
-"""Small lesions: the loss of the masks, and three hints.
+"""Small objects: the loss of the masks on lesions and on nuclei, and three hints.
 
 docs/small_lesions.md says what to set first, and what it was worth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from .nuclei import NUCLEI_SMALL, SMALL
 from .study import SHORT_FIT, Row, Study
 
 LESIONS = 'lesions/mask_rcnn_r18_fpn.py'
@@ -22,12 +24,13 @@ def loss(*losses: dict[str, Any]) -> dict[str, Any]:
     return {LOSS: dict(_delete_=True, type='SummedMaskLoss', losses=list(losses))}
 
 
-def losses_of(base: str) -> tuple[Row, ...]:
-    """A row for each loss beside cross-entropy, which mmdet's mask head has."""
+def each_loss(base: str, shared: Mapping[str, Any]) -> tuple[Row, ...]:
+    """A row for each loss: cross-entropy, which mmdet's mask head has, and others."""
     return (
-        Row('dice', 'dice', base, loss(DICE)),
-        Row('ce_dice', 'cross-entropy + dice', base, loss(CROSS_ENTROPY, DICE)),
-        Row('focal_dice', 'focal + dice', base, loss(FOCAL, DICE)),
+        Row('ce', 'cross-entropy', base, shared),
+        Row('dice', 'dice', base, {**shared, **loss(DICE)}),
+        Row('ce_dice', 'cross-entropy + dice', base, {**shared, **loss(CROSS_ENTROPY, DICE)}),
+        Row('focal_dice', 'focal + dice', base, {**shared, **loss(FOCAL, DICE)}),
     )
 
 
@@ -38,8 +41,7 @@ SMALL_LESIONS = Study(
     'Small lesions, R18-FPN with 64 channels, 256 px, 450 steps from scratch, CPU',
     'lesions',
     (
-        Row('ce', 'cross-entropy', LESIONS),
-        *losses_of(LESIONS),
+        *each_loss(LESIONS, {}),
         Row('anchors', "cross-entropy, mmdet's anchors of 32 px and up", LESIONS, SCALES),
         Row('large', 'cross-entropy, images of 384 px', 'lesions/mask_rcnn_r18_fpn_large.py'),
         Row(
@@ -49,5 +51,16 @@ SMALL_LESIONS = Study(
         ),
     ),
     measures=('free_response',),
+    fit=SHORT_FIT,
+)
+# One trunk: all rows have the same boxes.
+SMALL_NUCLEI = Study(
+    'small_nuclei',
+    'Losses of the mask on nuclei, small R18-FPN: the mask head alone, on one Mask R-CNN',
+    'lesions',
+    each_loss('ablations/mask_rcnn_r18_fpn_mask_head.py', SMALL),
+    trunk=NUCLEI_SMALL,
+    imports=('projects.ablations.components',),
+    measures=('smallest',),
     fit=SHORT_FIT,
 )

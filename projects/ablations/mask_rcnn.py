@@ -2,7 +2,7 @@
 
 On the demo set the whole model is trained. On nuclei the mask head alone is, on one trunk, so all
 rows have the same boxes. Nuclei have one class: a softmax over it is a sigmoid, and one mask for
-all classes is its own.
+all classes is its own. lesions.py has the losses of the mask.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .lesions import losses_of
 from .nuclei import NUCLEI
 from .study import SHORT_FIT, Row, Study
 
@@ -56,10 +55,10 @@ ON_A_TRUNK, DEMO = 'ablations/mask_rcnn_r18_fpn_mask_head.py', 'demo/mask_rcnn_r
 SHARED = dict(results='mask_rcnn', imports=('projects.ablations.components',), fit=SHORT_FIT)
 MASK_RCNN_NUCLEI = Study(
     'mask_rcnn_nuclei',
-    'Mask heads and losses of the mask on nuclei, R18-FPN: the mask head alone, on one Mask R-CNN',
-    rows=(*both_sets(ON_A_TRUNK, 512, [OF_MASKS]), *losses_of(ON_A_TRUNK)),
+    "Mask R-CNN's ablations on nuclei, R18-FPN: the mask head alone, on one Mask R-CNN",
+    rows=both_sets(ON_A_TRUNK, 512, [OF_MASKS]),
     trunk=NUCLEI,
-    measures=('boundary', 'smallest'),
+    measures=('boundary',),
     **SHARED,
 )
 MASK_RCNN_DEMO = Study(

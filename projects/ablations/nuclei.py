@@ -24,6 +24,26 @@ NUCLEI = Study(
     three_models('r18'),
     seeds=(0, 1),
 )
+SMALL = {  # for studies of many rows: a third of the time
+    'model.backbone.base_channels': 32,
+    'model.neck.in_channels': [32, 64, 128, 256],
+    'model.neck.out_channels': 64,
+    'model.rpn_head.in_channels': 64,
+    'model.rpn_head.feat_channels': 64,
+    'model.roi_head.bbox_roi_extractor.out_channels': 64,
+    'model.roi_head.bbox_head.in_channels': 64,
+    'model.roi_head.bbox_head.fc_out_channels': 256,
+    'model.roi_head.mask_roi_extractor.out_channels': 64,
+    'model.roi_head.mask_head.in_channels': 64,
+    'model.roi_head.mask_head.conv_out_channels': 64,
+    'train_dataloader.dataset.pipeline.3.crop_size': (256, 256),
+}
+NUCLEI_SMALL = Study(
+    'nuclei_small',
+    'Nuclei, R18-FPN with 64 channels, 256 px, 8 epochs from scratch, CPU',
+    'nuclei',
+    (Row('mask_rcnn', 'Mask R-CNN', 'nuclei/mask_rcnn_r18_fpn.py', SMALL),),
+)
 NUCLEI_GPU = Study(  # not carried out yet
     'nuclei_gpu',
     'Nuclei, R50-FPN, 512 px, 40 epochs from scratch, GPU',

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .lesions import SMALL_LESIONS
+from .lesions import SMALL_LESIONS, SMALL_NUCLEI
 from .mask_rcnn import MASK_RCNN_DEMO, MASK_RCNN_NUCLEI
 from .nuclei import NUCLEI, NUCLEI_GPU
 from .study import Row, Study
@@ -250,6 +250,6 @@ STUDIES = {
     study.name: study
     for study in (
         *(NUCLEI, NUCLEI_GPU, HEAD_ALONE, CLASSES_OF_TARGETS, WHOLE_MODEL),
-        *(MASK_RCNN_NUCLEI, MASK_RCNN_DEMO, SMALL_LESIONS),
+        *(MASK_RCNN_NUCLEI, MASK_RCNN_DEMO, SMALL_LESIONS, SMALL_NUCLEI),
     )
 }

@@ -339,6 +339,7 @@ TABLES = {
             interval('gain (95 % interval)', 'gain'),
             figure('s an iteration', 'figures.seconds_per_iter', 1, 2),
         ),
+        studies=('lesions',),
     ),
     'mask-rcnn': Table(
         'mask_rcnn',
@@ -360,7 +361,7 @@ TABLES = {
         ),
     ),
     'small-nuclei': Table(
-        'mask_rcnn',
+        'lesions',
         (
             RUN,
             MODEL,
@@ -370,7 +371,7 @@ TABLES = {
             figure('by mask score', SMALLEST + 'mask_score', 100, 1),
             interval('gain (95 % interval)', 'gain'),
         ),
-        studies=('mask_rcnn_nuclei',),
+        studies=('small_nuclei',),
     ),
     'ablations': Table('ablations', (*ALL, interval('mask AP against {run}', 'difference'))),
 }
