@@ -2,7 +2,7 @@
 
 The file holds standard operators only, and what a runtime has to know: classes, sizes, means,
 calibration. It takes one image at a time. `msrcnn predict` and msrcnn_plugin.deploy run it.
-Supported: Mask R-CNN with MSRoIHead, FPN or C4. Any other host is refused.
+Supported: Mask R-CNN, Dynamic R-CNN and PISA, with FPN or C4. Any other host is refused.
 
 --check IMAGES predicts images with the host and with the file, and prints how far they differ and
 how long they take, side by side.

@@ -27,7 +27,7 @@ def require_supported(model: nn.Module) -> None:
     """Raises a ValueError that names the first part of a model that cannot be deployed."""
     for problem in _problems(model):
         raise ValueError(
-            f'{problem}. Only Mask R-CNN with MSRoIHead, FPN or C4, can be exported; '
+            f'{problem}. Only Mask R-CNN, Dynamic R-CNN and PISA, with FPN or C4, can be exported; '
             'docs/export.md lists what it may consist of.'
         )
 
