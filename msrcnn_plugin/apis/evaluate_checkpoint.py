@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import sys
@@ -70,7 +71,7 @@ def evaluate_checkpoint(
         OSError: a missing config, checkpoint, annotation file or image; a read-only ``work_dir``.
     """
     work_dir = Path(work_dir)
-    cfg = config if isinstance(config, Config) else read_config(config)
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else read_config(config)
     cfg.merge_from_dict(dict(cfg_options or {}))
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint at {checkpoint}')

@@ -214,6 +214,7 @@ def _test(
 ) -> None:
     from ..apis import evaluate_checkpoint
 
+    (folder / RECORD_NAME).unlink(missing_ok=True)  # of a test whose files are written over now
     test = evaluate_checkpoint(config, checkpoint, folder, cfg_options=options)
     record = dict(
         inputs=inputs,

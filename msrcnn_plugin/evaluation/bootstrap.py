@@ -62,7 +62,7 @@ def bootstrap_gain(
     others = matches if baseline_matches is None else baseline_matches
     if not 0 < level < 1:
         raise ValueError(f'a level of {level}; expected one between 0 and 1, such as 0.95')
-    if (matches.gt_image < 0).any():
+    if any((of.gt_image < 0).any() for of in (matches, others)):
         raise ValueError(
             'this file does not say in which image each object is, so images cannot be drawn: '
             'test the model again, files of this version do'

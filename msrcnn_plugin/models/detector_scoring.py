@@ -140,8 +140,9 @@ class DetectorMaskScoringMixin(FittedScores):
 
     def feature_levels(self) -> list[tuple[int, int]]:
         """Finds channels and stride of each level of the scoring feature."""
-        weight = next(self.parameters())
-        image = weight.new_zeros(1, 3, PROBE, PROBE)
+        # The first convolution tells the channels of an image.
+        weight = next(weight for weight in self.backbone.parameters() if weight.dim() == 4)
+        image = weight.new_zeros(1, weight.size(1), PROBE, PROBE)
         with torch.no_grad(), evaluating(self):
             levels = _levels(self.extract_feat(image))
         return [(level.size(1), round(PROBE / level.size(3))) for level in levels]

@@ -77,11 +77,15 @@ class MaskIoUCalibration(nn.Module):
         self.fitted = True
 
     # The map belongs to the weights it was fitted to. Weights that are trained further need another
-    # map, so a model in training mode does not save it.
+    # map, so a model that was set to training does not save it, in eval mode neither.
+
+    def train(self, mode: bool = True) -> MaskIoUCalibration:
+        self.fitted = self.fitted and not mode
+        return super().train(mode)
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.fitted and not self.training:
+        if self.fitted:
             destination.update(_entries(prefix, self.knots, self.values))
 
     def _load_from_state_dict(

@@ -23,6 +23,7 @@ from torch.nn.modules.utils import _pair
 
 from ..geometry import gather_by_label
 from .channels_last import train_channels_last
+from .detected_masks import evaluating
 from .fitted_scores import FittedScores
 from .mask_forward import (
     MaskHeadCall,
@@ -186,7 +187,8 @@ class MaskScoringMixin(FittedScores):
         extractor = stages(self.mask_roi_extractor)[stage]
         feats = torch.zeros(1, extractor.out_channels, *extractor.roi_layers[0].output_size)
         if self.with_shared_head:
-            feats = _eval_forward(self.shared_head, feats)
+            with torch.no_grad(), evaluating(self.shared_head):
+                feats = self.shared_head(feats)
         return dict(
             in_channels=feats.size(1),
             roi_feat_size=tuple(feats.shape[2:]),
@@ -232,18 +234,9 @@ class MaskScoringMixin(FittedScores):
         return heads[stage % len(heads)]  # the only one serves all stages
 
 
-def _eval_forward(module: nn.Module, feats: Tensor) -> Tensor:
-    """Runs ``module`` without a trace: batch norm's statistics stay, and no gradient is kept."""
-    training = module.training
-    module.eval()
-    with torch.no_grad():
-        feats = module(feats)
-    module.train(training)
-    return feats
-
-
 def with_host_sizes(mask_iou_head: ConfigType, sizes: dict[str, Any]) -> dict[str, Any]:
-    """Adds the host's sizes to the head's config; a given one that disagrees is refused."""
+    """Adds the sizes that the host knows to the head's config; one that disagrees is refused."""
+    sizes = {name: size for name, size in sizes.items() if size is not None}
     for name, size in sizes.items():
         given = mask_iou_head.get(name)
         if given is not None and _pair(given) != _pair(size):

@@ -58,7 +58,7 @@ class MSTTAModel(DetTTAModel):
         rank_head: Any = getattr(scorer, 'mask_rank_head', None)
         self.ranks_by_head = rank_head is not None
         cfg = getattr(roi_head, 'test_cfg', None) or {}
-        if cfg.get('mask_thr_binary', -1) >= 0:
+        if scorer is roi_head and cfg.get('mask_thr_binary', -1) >= 0:
             # Below 0 the host gives probabilities, in steps of 1/255, rounded down.
             self.cut = 255 * cfg['mask_thr_binary'] - 0.5
             roi_head.test_cfg = ConfigDict({**cfg, 'mask_thr_binary': -1})

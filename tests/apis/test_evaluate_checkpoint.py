@@ -59,8 +59,11 @@ def test_any_model_of_a_coco_metric_is_tested(run, data, tmp_path, roi_head, pre
 
 def test_options_change_the_config(run, tmp_path):
     options = {'model.test_cfg.rcnn.max_per_img': 1}
-    test = evaluate_checkpoint(*run(), tmp_path / 'out', cfg_options=options)
+    config, checkpoint = run()
+    cfg = Config.fromfile(config)
+    test = evaluate_checkpoint(cfg, checkpoint, tmp_path / 'out', cfg_options=options)
     assert len(test.result.matches) <= 8
+    assert cfg.pretty_text == Config.fromfile(config).pretty_text  # the caller's stays as it was
 
 
 def test_averaged_weights_are_those_of_the_checkpoint(run, tmp_path):

@@ -27,9 +27,12 @@ def test_each_host_has_its_scoring_head():
     assert len(HOSTS) >= 8
 
 
-@pytest.mark.parametrize('model', [tiny_model_cfg('StandardRoIHead'), tiny_cascade_cfg()])
-def test_the_file_gives_the_config(tmp_path, model):
-    read, returned = written(tmp_path, model, custom_imports=dict(imports=['json']))
+@pytest.mark.parametrize(
+    ('model', 'imports'),
+    [(tiny_model_cfg('StandardRoIHead'), ['json']), (tiny_cascade_cfg(), 'json')],
+)
+def test_the_file_gives_the_config(tmp_path, model, imports):
+    read, returned = written(tmp_path, model, custom_imports=dict(imports=imports))
     assert read.model.to_dict() == returned.model.to_dict()
     assert read.custom_imports.imports == ['json', 'msrcnn_plugin']
     assert read.model.roi_head.mask_iou_head.conv_out_channels == 16  # the RoI feature's

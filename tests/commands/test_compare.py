@@ -166,3 +166,20 @@ def test_wrong_arguments_take_one_line(words, advice, capsys):
 )
 def test_names_of_files(paths, names):
     assert compare._names(paths) == names
+
+
+def test_an_interrupted_test_is_not_taken_for_the_one_before(models, run, monkeypatch, tmp_path):
+    run(models['plugin'])
+    (record,) = tmp_path.rglob(compare.RECORD_NAME)
+    option, config, checkpoint = models['plugin']
+    changed = tmp_path / 'plugin.py'
+    changed.write_text(
+        f'_base_ = {config!r}\nmodel = dict(test_cfg=dict(rcnn=dict(max_per_img=5)))'
+    )
+
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('msrcnn_plugin.apis.evaluate_checkpoint', stopped)
+    assert run([option, changed, checkpoint])[0] == 130
+    assert not record.exists()

@@ -1,7 +1,10 @@
 """From a trained model without mask scores to one with them, by one command."""
 
 import json
+import os
+import resource
 
+import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -11,6 +14,8 @@ from mmengine.runner import Runner, load_checkpoint
 
 from msrcnn_plugin.apis import fit as apis
 from msrcnn_plugin.apis.fit import detections, training
+from msrcnn_plugin.apis.fit.scored_config import scored_config
+from msrcnn_plugin.apis.fit.start import identity, trained_model, training_set
 from msrcnn_plugin.commands.main import main
 
 from ..own_project import tiny_cascade_cfg
@@ -209,3 +214,39 @@ def test_a_cascade_is_fitted_from_python(tmp_path):
     assert fitted.facts['held_out_images'] == 12
     assert {'mask_score', 'mask_iou'} <= set(fitted.result.matches.scores)
     assert Config.fromfile(fitted.config).model.roi_head.type == 'MSCascadeRoIHead'
+
+
+@pytest.mark.parametrize('given', ['mask_rcnn.py', 'mask_rcnn.pth'])
+def test_what_was_given_is_not_written_over(plain, tmp_path, capsys, given):
+    kept = tmp_path / given
+    kept.write_bytes(b'as it was')
+    model = [kept, plain[1]] if kept.suffix == '.py' else [plain[0], kept]
+    assert fit(map(str, model), tmp_path / 'mask_rcnn.pth') == 2
+    assert f'{given} would be written over what was given' in one_line(capsys)
+    assert kept.read_bytes() == b'as it was'
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_detections_of_a_part_of_the_images_are_not_those_of_all(plain, tmp_path):
+    digests = []
+    for options in ({}, {'train_dataloader.dataset.indices': 20}):
+        cfg, _ = scored_config(plain[0], tmp_path / 'scored.py', options)
+        weights = trained_model(cfg, plain[1])[1]
+        digests.append(identity(cfg, weights, training_set(cfg)[1]))
+    every, part = digests
+    assert {name for name in every if every[name] != part[name]} == {'images'}
+
+
+def test_more_chunks_than_files_that_may_be_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(detections, 'OPEN_FILES', 4)
+    for number in range(100):
+        detections._write(tmp_path / f'{number:05}', [], [np.full((1, 5), number, np.float16)])
+    found = detections.Detections([], tmp_path, (1, 1, 1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir('/proc/self/fd')) + 50, hard))
+    try:
+        feats, masks = found.inputs(torch.arange(100), torch.device('cpu'))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert feats.flatten().tolist() == [*range(100)]
+    assert masks.shape == (100, 2, 2)

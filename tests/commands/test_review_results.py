@@ -71,3 +71,14 @@ def test_bad_input_takes_one_line(files, capsys):
     assert main(['review', str(files[2]), '--results', str(files[1])]) == 2
     assert 'OUT --annotations FILE.json --results DT.json' in capsys.readouterr().err
     assert not files[2].exists()
+
+
+def test_lists_of_categories_stay_those_of_lvis(files):
+    dataset = json.loads(files[0].read_text())
+    (first, *_), last = dataset['images'], dataset['categories'][-1]['id']
+    first.update(neg_category_ids=[last], not_exhaustive_category_ids=[last])
+    for image in dataset['images'][1:]:
+        image.update(neg_category_ids=[], not_exhaustive_category_ids=[])
+    files[0].write_text(json.dumps(dataset))
+    assert review(files) == 0
+    assert json.loads(files[2].read_text())['images'] == dataset['images']

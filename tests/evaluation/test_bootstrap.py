@@ -138,6 +138,8 @@ def test_pairs_of_an_older_file_say_what_to_do():
     old = dataclasses.replace(pairs, gt_image=np.full(1, -1))
     with pytest.raises(ValueError, match='test the model again'):
         bootstrap_gain(old, [1, 2], [2, 1])
+    with pytest.raises(ValueError, match='test the model again'):
+        bootstrap_gain(pairs, [1, 2], [2, 1], baseline_matches=old)
 
 
 def test_a_level_that_is_none():

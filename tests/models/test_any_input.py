@@ -1,6 +1,7 @@
 """Wrong configs of a detector with mask scoring: one clear line each."""
 
 import copy
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -136,3 +137,22 @@ def test_a_config_without_a_mask_iou_head():
     del cfg.mask_iou_head
     with pytest.raises(TypeError, match='mask_iou_head'):
         MODELS.build(cfg)
+
+
+def test_images_of_other_than_three_channels():
+    cfg = tiny_cfg('condinst_r50_fpn')
+    cfg.backbone.in_channels = 4
+    with torch.device('meta'):
+        model = MODELS.build(cfg)
+    assert model.mask_iou_extractor.featmap_strides[0] == 8
+
+
+def test_a_detector_that_does_not_know_its_classes():
+    cfg = tiny_cfg('condinst_r50_fpn')
+    cfg.mask_iou_head.num_classes = 5
+    with patch.object(MODELS.get(cfg.type), 'scored_classes', lambda _: None):
+        with torch.device('meta'):
+            model = MODELS.build(copy.deepcopy(cfg))
+        del cfg.mask_iou_head.num_classes
+        refused(cfg, 'needs num_classes')
+    assert model.mask_iou_head.num_classes == 5

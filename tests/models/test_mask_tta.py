@@ -12,6 +12,7 @@ from msrcnn_plugin.models import MSMaskRankHead, MSTTAModel
 from msrcnn_plugin.models.fitted_scores import FittedScores
 
 from ..conftest import build_tiny_model, tiny_model_cfg
+from .any_hosts import HOST_WARNINGS, build, tiny_cfg
 
 SIZE = (8, 10)
 TTA = dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
@@ -141,15 +142,8 @@ def test_no_detection_in_any_view():
     assert merged.mask_agreements.shape == (0,)
 
 
-@pytest.mark.parametrize('kind', ['MSRoIHead', 'StandardRoIHead', 'mask_rank_head'])
-def test_views_that_are_all_alike_change_nothing(kind):
-    if kind == 'mask_rank_head':
-        module = build_tiny_model(mask_rank_head=dict(type='MSMaskRankHead'))
-        torch.nn.init.normal_(module.roi_head.mask_rank_head.out.weight, std=0.1)
-    else:
-        module = build_tiny_model(kind)
-    if kind != 'StandardRoIHead':
-        module.roi_head.mask_iou_head.fc_mask_iou.bias.data.fill_(0.5)
+def alone_and_merged(module):
+    """What a model predicts for an image, and merged from three views of it that are alike."""
     image = torch.randint(0, 255, (3, 96, 128), dtype=torch.uint8)
     meta = dict(
         img_shape=(96, 128),
@@ -166,7 +160,19 @@ def test_views_that_are_all_alike_change_nothing(kind):
         expected = module.eval().test_step(data())[0].pred_instances
         views = dict(inputs=[[image]] * 3, data_samples=[data()['data_samples'] for _ in range(3)])
         model = MODELS.build(dict(type='MSTTAModel', module=module, tta_cfg=TTA)).eval()
-        found = model.test_step(views)[0].pred_instances
+        return expected, model.test_step(views)[0].pred_instances
+
+
+@pytest.mark.parametrize('kind', ['MSRoIHead', 'StandardRoIHead', 'mask_rank_head'])
+def test_views_that_are_all_alike_change_nothing(kind):
+    if kind == 'mask_rank_head':
+        module = build_tiny_model(mask_rank_head=dict(type='MSMaskRankHead'))
+        torch.nn.init.normal_(module.roi_head.mask_rank_head.out.weight, std=0.1)
+    else:
+        module = build_tiny_model(kind)
+    if kind != 'StandardRoIHead':
+        module.roi_head.mask_iou_head.fc_mask_iou.bias.data.fill_(0.5)
+    expected, found = alone_and_merged(module)
     assert torch.equal(found.bboxes, expected.bboxes)
     assert torch.equal(found.scores, expected.scores)
     # Probabilities come in steps of 1/255.
@@ -178,6 +184,15 @@ def test_views_that_are_all_alike_change_nothing(kind):
             # The ranking head compares the masks, which differ in pixels at the cut.
             atol = 0.05 if kind == 'mask_rank_head' else 1e-5
             torch.testing.assert_close(found[name], expected[name], rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize('name', [pytest.param('queryinst_r50_fpn', marks=HOST_WARNINGS)])
+def test_a_detector_with_a_roi_head_votes_with_its_masks(name):
+    expected, found = alone_and_merged(build(tiny_cfg(name)))
+    assert found.masks.dtype == torch.bool
+    kept = [(expected.bboxes == box).all(1).nonzero()[0].item() for box in found.bboxes]
+    assert kept
+    assert torch.isclose(found.mask_ious, expected.mask_ious[kept]).any()
 
 
 def test_what_cannot_be_merged():

@@ -158,3 +158,18 @@ def test_deep_and_grey_images_are_read_as_rgb(tmp_path):
     Image.fromarray(np.array([[0, 200]], np.uint8)).save(tmp_path / 'grey.png')
     assert read_image(tmp_path / 'deep.png').tolist() == [[[0, 0, 0], [255, 255, 255]]]
     assert read_image(tmp_path / 'grey.png').tolist() == [[[0, 0, 0], [200, 200, 200]]]
+
+
+def test_results_that_lvis_does_not_judge_stay_without_a_gallery(run):
+    coco = json.loads((run / 'coco.json').read_text())
+    for image in coco['images']:
+        image.update(neg_category_ids=[], not_exhaustive_category_ids=[])
+    for category in coco['categories']:
+        category['frequency'] = 'f'
+    coco['annotations'] = [gt for gt in coco['annotations'] if not gt['iscrowd']]
+    (run / 'coco.json').write_text(json.dumps(coco))
+    results = json.loads((run / 'results.json').read_text())
+    evaluate_coco(coco, results).save(run / 'matches.npz')
+    assert len(Matches.load(run / 'matches.npz')) == len(results) - 1  # nobody looked in image 8
+    assert gallery(run).overrated
+    assert len(read(run)[0]) == 1

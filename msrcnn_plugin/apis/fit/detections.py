@@ -11,9 +11,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,6 +36,7 @@ from .start import scorer
 
 CHUNK = 8  # images
 LEAST_FREE = 0.1  # of the disk's free space is left
+OPEN_FILES = 256  # at once; many systems allow 1024
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,22 @@ class Detections:
         return torch.cat([image[name] for image in self.images])
 
     @cached_property
-    def _rows(self) -> tuple[list[NDArray], NDArray]:
+    def _rows(self) -> tuple[Callable[[int], NDArray], NDArray]:
         files = [file.with_suffix('.npy') for file in sorted(self.folder.glob('*.pt'))]
-        rows = [np.load(file, mmap_mode='r') for file in files]
-        return rows, np.cumsum([0, *map(len, rows)])
+
+        @lru_cache(OPEN_FILES)
+        def rows(chunk: int) -> NDArray:
+            return np.load(files[chunk], mmap_mode='r')
+
+        return rows, np.cumsum([0, *(len(rows(chunk)) for chunk in range(len(files)))])
 
     def inputs(self, places: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """Reads RoI features (n, C, S, S) and mask probabilities (n, M, M) of some detections."""
         rows, starts = self._rows
         chunks = np.searchsorted(starts, places, side='right') - 1
         local = places.numpy() - starts[chunks]
-        found = np.stack([rows[chunk][row] for chunk, row in zip(chunks, local)])
+        # A copy, since a view would keep its file open.
+        found = np.stack([rows(chunk)[row].copy() for chunk, row in zip(chunks, local)])
         values = torch.from_numpy(found).to(device).float()
         feats = values[:, : np.prod(self.feat_shape)].unflatten(1, self.feat_shape)
         side = round((values.size(1) - feats[0].numel()) ** 0.5)
@@ -168,7 +174,7 @@ def _detected(model: Any, batch: Any) -> list[tuple[dict[str, Any], NDArray[np.f
     with patch.object(head, 'predict', look), patch.object(owner, 'score_instances', keep):
         samples = model.test_step(batch)
     counts = [len(results) for results, *_ in seen]
-    feats_list = (feats[0] if feats else torch.zeros(0, 1)).split(counts)
+    feats_list = (feats[0] if feats else seen[0][1].new_zeros(0, 1)).split(counts)
     return [
         (
             _described(sample.img_id, *given),

@@ -98,11 +98,13 @@ def fit(
 
     Raises:
         ValueError: before any work: a config without a mask branch, a checkpoint of another model,
-            too few images, no annotations, detections of other weights or data in the folder.
+            an ``out`` that would be written over either, too few images, no annotations, detections
+            of other weights or data in the folder.
         OSError: a missing file; a folder that cannot be written to.
     """
     begin, out = time.monotonic(), Path(out)
     _check_numbers(out, minutes, steps, held_out, cache_gb)
+    _check_names(out, config, checkpoint)
     require_writable(out)
     fit_iou_calibration([0, 1], [0, 1])  # says now how to get scikit-learn
     cfg, text = scored_config(config, out.with_suffix('.py'), cfg_options)
@@ -195,6 +197,12 @@ def _check_numbers(
             f'minutes={minutes}, steps={steps}, cache_gb={cache_gb}: give more than 0; '
             f'held_out={held_out}: give a share between 0 and 1'
         )
+
+
+def _check_names(out: Path, *given: str | os.PathLike) -> None:
+    for new, old in zip((out.with_suffix('.py'), out), given, strict=True):
+        if os.path.realpath(new) == os.path.realpath(old):
+            raise ValueError(f'{new} would be written over what was given: give OUT another name')
 
 
 def _stages() -> tuple[str, ...]:

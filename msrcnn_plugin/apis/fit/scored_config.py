@@ -82,6 +82,8 @@ def _changes(cfg: Config) -> dict[str, Any]:
         if isinstance(owner.get(key), dict):
             head['_delete_'] = True
     imports = cfg.get('custom_imports') or {}
+    modules = imports.get('imports') or ()
+    modules = [modules] if isinstance(modules, str) else modules
     # The host's metric ranks by mask score alone: nobody would see what it gained.
     evaluators = {
         name: dict(type='MaskScoringMetric')
@@ -92,7 +94,7 @@ def _changes(cfg: Config) -> dict[str, Any]:
     return dict(
         **evaluators,
         custom_imports=dict(
-            imports=list(dict.fromkeys([*imports.get('imports', ()), 'msrcnn_plugin'])),
+            imports=list(dict.fromkeys([*modules, 'msrcnn_plugin'])),
             allow_failed_imports=imports.get('allow_failed_imports', False),
         ),
         model=scored if owner is model else dict(roi_head=scored),

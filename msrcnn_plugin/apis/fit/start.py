@@ -21,7 +21,7 @@ from torch import Tensor
 from ...checkpoints.files import Checkpoint, read_checkpoint
 from ...models import DetectorMaskScoringMixin
 from ..evaluate_checkpoint import config_errors, first_lines, type_name
-from ..test_set import annotation_file, check_test_set, plain_datasets
+from ..test_set import annotation_file, check_test_set, image_folder, plain_datasets
 
 HEADS = ('mask_iou_head', 'mask_rank_head', 'mask_iou_calibration')
 LEAST_IMAGES = 20
@@ -117,6 +117,8 @@ def training_set(cfg: Config) -> tuple[CocoDataset, str]:
 def identity(cfg: Config, checkpoint: Checkpoint, file: str) -> dict[str, str]:
     """Returns digests of all that detections depend on, by what a message calls them."""
     model = _without(cfg.model, (*HEADS, 'train_cfg'))
+    train = next(plain_datasets(cfg.train_dataloader.dataset))
+    images = [image_folder(train), train.get('indices'), train.get('metainfo')]
     pipeline = next(plain_datasets(cfg.test_dataloader.dataset))['pipeline']
     weights = hashlib.sha256()
     for name, value in sorted(checkpoint.weights.items()):
@@ -124,6 +126,7 @@ def identity(cfg: Config, checkpoint: Checkpoint, file: str) -> dict[str, str]:
     return {
         'weights': weights.hexdigest(),
         'annotations': hashlib.sha256(Path(file).read_bytes()).hexdigest(),
+        'images': hashlib.sha256(repr(images).encode()).hexdigest(),
         'settings': hashlib.sha256(repr((model, pipeline)).encode()).hexdigest(),
     }
 
