@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .nuclei import NUCLEI
+from .from_scratch import NUCLEI
 from .study import SHORT_FIT, Row, Study
 
 MASK_HEAD = 'model.roi_head.mask_head'

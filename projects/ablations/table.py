@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .from_scratch import DEMO, NUCLEI, NUCLEI_GPU
 from .lesions import SMALL_LESIONS, SMALL_NUCLEI
 from .mask_rcnn import MASK_RCNN_DEMO, MASK_RCNN_NUCLEI
-from .nuclei import NUCLEI, NUCLEI_GPU
 from .study import Row, Study
 
 # --- the MaskIoU head alone, on the trunk of the nuclei study ---
@@ -189,9 +189,6 @@ CACHED_HEADS = Study(
 # --- the classes that the head learns for: nuclei have one, so on the demo set ---
 
 CLASSES = 'ablations/classes.py'
-DEMO = Study(
-    'demo', 'Demo set', 'demo', (Row('mask_rcnn', 'Mask R-CNN', 'demo/mask_rcnn_r18_fpn.py'),)
-)
 
 
 def all_classes(sampler: str) -> dict[str, Any]:

@@ -120,15 +120,20 @@ def identity(cfg: Config, checkpoint: Checkpoint, file: str) -> dict[str, str]:
     train = next(plain_datasets(cfg.train_dataloader.dataset))
     images = [image_folder(train), train.get('indices'), train.get('metainfo')]
     pipeline = next(plain_datasets(cfg.test_dataloader.dataset))['pipeline']
-    weights = hashlib.sha256()
-    for name, value in sorted(checkpoint.weights.items()):
-        weights.update(name.encode() + _bytes(value))
     return {
-        'weights': weights.hexdigest(),
+        'weights': weights_digest(checkpoint),
         'annotations': hashlib.sha256(Path(file).read_bytes()).hexdigest(),
         'images': hashlib.sha256(repr(images).encode()).hexdigest(),
         'settings': hashlib.sha256(repr((model, pipeline)).encode()).hexdigest(),
     }
+
+
+def weights_digest(checkpoint: Checkpoint) -> str:
+    """Returns a digest of names and values alone; the file of the same weights holds times, too."""
+    digest = hashlib.sha256()
+    for name, value in sorted(checkpoint.weights.items()):
+        digest.update(name.encode() + _bytes(value))
+    return digest.hexdigest()
 
 
 def _without(cfg: Any, keys: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Nuclei: three models, from scratch."""
+"""Models trained from scratch: three on nuclei, and those that other studies start from."""
 
 from __future__ import annotations
 
@@ -50,4 +50,7 @@ NUCLEI_GPU = Study(  # not carried out yet
     'nuclei',
     three_models('r50'),
     seeds=(0, 1),
+)
+DEMO = Study(
+    'demo', 'Demo set', 'demo', (Row('mask_rcnn', 'Mask R-CNN', 'demo/mask_rcnn_r18_fpn.py'),)
 )
