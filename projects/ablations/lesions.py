@@ -38,7 +38,7 @@ def each_loss(base: str, shared: Mapping[str, Any]) -> tuple[Row, ...]:
 SCALES = {'model.rpn_head.anchor_generator.scales': [8]}
 SMALL_LESIONS = Study(
     'lesions',
-    'Small lesions, R18-FPN with 64 channels, 256 px, 450 steps from that of the demo set, CPU',
+    'Small lesions, R18-FPN with 64 channels, 256 px: 450 steps from the weights of the demo set',
     'lesions',
     (
         *each_loss(LESIONS, {}),
