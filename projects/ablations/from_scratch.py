@@ -24,7 +24,7 @@ NUCLEI = Study(
     three_models('r18'),
     seeds=(0, 1),
 )
-SMALL = {  # for studies of many rows: a third of the time
+SMALL = {  # for studies of many rows: less than half of the time
     'model.backbone.base_channels': 32,
     'model.neck.in_channels': [32, 64, 128, 256],
     'model.neck.out_channels': 64,
