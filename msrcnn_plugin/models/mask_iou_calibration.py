@@ -77,7 +77,7 @@ class MaskIoUCalibration(nn.Module):
         self.fitted = True
 
     # The map belongs to the weights it was fitted to. Weights that are trained further need another
-    # map, so a model that was set to training does not save it, in eval mode neither.
+    # map. So a model that was set to training does not save it, even back in eval mode.
 
     def train(self, mode: bool = True) -> MaskIoUCalibration:
         self.fitted = self.fitted and not mode

@@ -160,7 +160,7 @@ def test_deep_and_grey_images_are_read_as_rgb(tmp_path):
     assert read_image(tmp_path / 'grey.png').tolist() == [[[0, 0, 0], [200, 200, 200]]]
 
 
-def test_results_that_lvis_does_not_judge_stay_without_a_gallery(run):
+def test_a_gallery_of_results_of_which_lvis_judges_some(run):
     coco = json.loads((run / 'coco.json').read_text())
     for image in coco['images']:
         image.update(neg_category_ids=[], not_exhaustive_category_ids=[])
