@@ -119,14 +119,7 @@ def _review_results(args: argparse.Namespace, out: Path) -> int:
         for number, place in enumerate(queued, 1)
         for entry in [found.dataset['annotations'][place]]
     ]
-    images, categories = (
-        [dict(entry, id=identity) for entry, identity in zip(truth.dataset[section], ids)]
-        for section, ids in (('images', truth.image_ids), ('categories', truth.category_ids))
-    )
-    for image in images:  # LVIS lists categories there
-        for key in ('neg_category_ids', 'not_exhaustive_category_ids'):
-            if key in image:
-                image[key] = [truth.category_ids[number - 1] for number in image[key]]
+    images, categories = truth.original_listings()
     queue = dict(images=images, annotations=annotations, categories=categories)
     _write(args, out, queue, limits, {})
     return 0

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as mask_utils
 
 from . import coco_schema
+from .coco_ids import id_order, number_category_lists, number_references, original_entries, repeated
 from .coco_masks import clean_masks, compressed
-from .coco_schema import JSONSource, label, refuse, shown
+from .coco_schema import JSONSource, label, refuse
 
-_CATEGORY_LISTS = ('neg_category_ids', 'not_exhaustive_category_ids')
 # pycocotools keeps four times this number in 8 bits, and numpy 2 refuses what does not fit.
 _BATCH = 60
 _USUAL_SCORES = (
@@ -51,6 +51,14 @@ class GroundTruth:
         """Returns height and width of the image of each annotation or result."""
         images = [(image['height'], image['width']) for image in self.dataset['images']]
         return [images[entry['image_id'] - 1] for entry in entries]
+
+    def original_listings(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Returns images and categories under the file's ids."""
+        images, categories = self.dataset['images'], self.dataset['categories']
+        return (
+            original_entries(images, self.image_ids, self.category_ids),
+            original_entries(categories, self.category_ids, self.category_ids),
+        )
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,14 @@ def read_ground_truth(source: JSONSource, *, required: Collection[str] = ()) -> 
         name,
         _missing(images, 'images', {'file_name'} & set(required))
         + _missing(annotations, 'annotations', {'area', 'bbox', 'iscrowd'} & set(required))
-        + _repeated(images, 'images', 'id')
-        + _repeated(annotations, 'annotations', 'id')
-        + _repeated(categories, 'categories', 'id')
-        + _repeated(images, 'images', 'file_name')
-        + _repeated(categories, 'categories', 'name'),
+        + repeated(images, 'images', 'id')
+        + repeated(annotations, 'annotations', 'id')
+        + repeated(categories, 'categories', 'id')
+        + repeated(images, 'images', 'file_name')
+        + repeated(categories, 'categories', 'name'),
     )
     annotation_ids = [annotation['id'] for annotation in annotations]
-    images, categories = _sorted(images), _sorted(categories)
+    images, categories = sorted(images, key=id_order), sorted(categories, key=id_order)
     truth = GroundTruth(
         name,
         {'images': images, 'annotations': annotations, 'categories': categories},
@@ -110,8 +118,8 @@ def read_ground_truth(source: JSONSource, *, required: Collection[str] = ()) -> 
         annotation_ids,
         [category['id'] for category in categories],
     )
-    problems = _number_references(annotations, 'annotations', truth)
-    problems += _number_category_lists(images, truth.category_ids)
+    problems = number_references(annotations, 'annotations', truth.image_ids, truth.category_ids)
+    problems += number_category_lists(images, truth.category_ids)
     refuse(name, problems)
     sizes = truth.sizes(annotations)
     found = clean_masks(annotations, sizes)
@@ -175,7 +183,7 @@ def read_results(
         for key in used
         if counts[key] < len(entries)
     ]
-    problems += _number_references(entries, '', ground_truth)
+    problems += number_references(entries, '', ground_truth.image_ids, ground_truth.category_ids)
     refuse(name, problems)
     sizes = ground_truth.sizes(entries)
     found = clean_masks(entries, sizes)
@@ -208,16 +216,6 @@ def read_results(
     )
 
 
-def _sorted(entries: Sequence[Any]) -> list[Any]:
-    """By id, as pycocotools goes through images: the order decides between equal scores."""
-    return sorted(entries, key=lambda entry: (isinstance(entry['id'], str), entry['id']))
-
-
-def _alias(identity: Any) -> str:
-    """What any reader may take an id for: 1, 1.0 and '1' have one alias."""
-    return str(int(identity)) if isinstance(identity, float) else str(identity)
-
-
 def _missing(entries: Sequence[Any], section: str, fields: Collection[str]) -> list[str]:
     return [
         f'{label(section, place, entry)}: `{field}` is missing, which is needed here'
@@ -225,76 +223,3 @@ def _missing(entries: Sequence[Any], section: str, fields: Collection[str]) -> l
         for field in sorted(fields)
         if field not in entry
     ]
-
-
-def _repeated(entries: Sequence[Any], section: str, field: str) -> list[str]:
-    given = {place: entry[field] for place, entry in enumerate(entries) if field in entry}
-    if len(set(given.values())) == len(given) and len(set(map(type, given.values()))) < 2:
-        return []
-    hint = 'give each its own, and write all ids as one type'
-    if field == 'name':
-        hint = 'name them apart, or remove the group that Roboflow exports as category 0'
-    first: dict[str, int] = {}
-    problems = []
-    for place, value in given.items():
-        other = first.setdefault(_alias(value), place)
-        if other != place:
-            problems.append(
-                f'{label(section, place, entries[place])}: `{field}` is {shown(value)}, and '
-                f'{label(section, other, entries[other])} has {shown(given[other])}; {hint}'
-            )
-    return problems
-
-
-def _number_references(entries: Sequence[Any], section: str, truth: GroundTruth) -> list[str]:
-    """Replaces ids of images and categories by numbers, where all are listed."""
-    problems = []
-    found = {}
-    for field, listing, ids in (
-        ('image_id', 'images', truth.image_ids),
-        ('category_id', 'categories', truth.category_ids),
-    ):
-        found[field], wrong = _numbers([entry[field] for entry in entries], ids, listing)
-        problems += [
-            f'{label(section, place, entries[place])}: `{field}` is '
-            f'{shown(entries[place][field])}, {text}'
-            for place, text in wrong
-        ]
-    if not problems:
-        for field, numbers in found.items():
-            for entry, number in zip(entries, numbers):
-                entry[field] = number
-    return problems
-
-
-def _number_category_lists(images: Sequence[Any], category_ids: Sequence[Any]) -> list[str]:
-    problems = []
-    for place, image in enumerate(images):
-        for field in _CATEGORY_LISTS:
-            if wanted := image.get(field):
-                image[field], wrong = _numbers(wanted, category_ids, 'categories')
-                name = label('images', place, image)
-                problems += [
-                    f'{name}: `{field}[{at}]` is {shown(wanted[at])}, {text}' for at, text in wrong
-                ]
-    return problems
-
-
-def _numbers(
-    wanted: list[Any], ids: Sequence[Any], listing: str
-) -> tuple[list[int], list[tuple[int, str]]]:
-    """Numbers of ids from 1; of each id that is not listed as it is, its place and the problem."""
-    index = {identity: number for number, identity in enumerate(ids, 1)}
-    numbers = [index.get(identity, 0) for identity in wanted]
-    if 0 not in numbers and len({*map(type, ids), *map(type, wanted)}) < 2:
-        return numbers, []
-    aliases = {_alias(identity): identity for identity in ids}
-    wrong = []
-    for place, identity in enumerate(wanted):
-        listed = aliases.get(_alias(identity))
-        if listed is None:
-            text = f'which is not among the {len(ids)} ids in `{listing}` of the ground truth'
-            wrong.append((place, f'{text}: correct the id, or add what it names'))
-        elif type(listed) is not type(identity):
-            wrong.append((place, f'but the listed id is {shown(listed)}: write both as one type'))
-    return numbers, wrong
