@@ -51,6 +51,7 @@ SMALL_LESIONS = Study(
         ),
     ),
     trunk=DEMO,  # from scratch, 450 lesions teach too little: mask AP 6
+    compare_with='ce',
     measures=('free_response',),
     fit=SHORT_FIT,
 )

@@ -8,19 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-
 from msrcnn_plugin.apis import CheckpointEvaluation, evaluate_checkpoint
 from msrcnn_plugin.evaluation import Matches, evaluate_coco
 from projects.ablations.operating_point import free_response, smallest_ap
 
 PAIRS_NAME = 'pairs.npz'
-# A GPU rounds differently from run to run. It moves boxes by less than this, in pixels, and the
-# masks by a pixel or two, which is much of a small mask.
-BOX_TOLERANCE, IOU_TOLERANCE = 0.1, 0.05
-FAR = 1e6  # pixels between two images
 
 
 def boundary_ap(found: CheckpointEvaluation) -> dict[str, float]:
@@ -80,54 +72,22 @@ def test_weights(
 
 
 def difference(folder: Path, other: Path) -> dict[str, Any]:
-    """Mask AP of one test minus that of another test of the same masks, with its 95 % interval.
+    """Mask AP of one test minus that of another test of the same images, with its 95 % interval.
 
     Each test ranks by its own mask score. A paired bootstrap over the images tells more than two
-    gains with an interval each, because an image is hard or easy for both scores.
+    gains with an interval each, because an image is hard or easy for both.
 
     Args:
         folder, other: folders of `test_weights`.
 
     Returns:
-        gain, low, high as fractions, and images; empty where there is no other test, or where its
-        masks are not the same.
+        gain, low, high as fractions, and images; empty where there is no other test.
     """
     if not (other / PAIRS_NAME).is_file():
         return {}
     ours, theirs = (Matches.load(each / PAIRS_NAME) for each in (folder, other))
-    if list(ours.image_ids) != list(theirs.image_ids):
-        return {}
-    places = same_masks(*map(_points, (ours, theirs)), ours.true_iou, theirs.true_iou)
-    if places is None:
-        return {}
-    found = ours.bootstrap('mask_score', theirs.scores['mask_score'][places])
+    found = ours.bootstrap('mask_score', 'mask_score', baseline_matches=theirs)
     return _for_json(asdict(found))
-
-
-def same_masks(
-    points: NDArray, other_points: NDArray, iou: NDArray, other_iou: NDArray
-) -> NDArray[np.int64] | None:
-    """Finds the masks of one test in another one, whose order and rounding may differ.
-
-    Args:
-        points: (N, 6) `_points` of the detections; other_points: (M, 6) of the other test's.
-        iou: (N,) true IoU of the detections; other_iou: (M,) of the other test's.
-
-    Returns:
-        (N,) the place of each detection in the other test; None where the masks differ.
-    """
-    if len(points) != len(other_points):
-        return None
-    distance, places = cKDTree(other_points).query(points)
-    one_to_one = len(np.unique(places)) == len(places)
-    same = one_to_one and (distance <= BOX_TOLERANCE).all()
-    return places if same and np.allclose(iou, other_iou[places], atol=IOU_TOLERANCE) else None
-
-
-def _points(matches: Matches) -> NDArray[np.float64]:
-    """(N, 6) image, category and box of each detection; images and categories lie far apart."""
-    numbers = np.column_stack([matches.image, matches.category]).astype(float) * FAR
-    return np.hstack([numbers, matches.box])
 
 
 def _for_json(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -32,7 +32,7 @@ class Study:
     rows: tuple[Row, ...]
     seeds: tuple[int, ...] = (0,)
     trunk: Study | None = None  # its first row gives the weights that every row starts from
-    compare_with: str | None = None  # the row that the other mask scores are compared with
+    compare_with: str | None = None  # the row whose mask AP the others' is compared with
     imports: tuple[str, ...] = ()  # modules that register parts of the rows
     measures: tuple[str, ...] = ()  # of scoring.MEASURES, beside what every test measures
     # Options of `msrcnn fit`, which adds a mask score to each trained model before its test.

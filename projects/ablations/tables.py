@@ -330,6 +330,7 @@ TABLES = {
             BOX_AP,
             figure('AP small by class score', 'figures.segm_mAP_cls_s', 100, 1),
             figure('by mask score', 'figures.segm_mAP_s', 100, 1),
+            interval('against {run}', 'difference'),
             figure('recall by class score', 'figures.recall_score', 100, 1),
             figure('by mask score', 'figures.recall_mask_score', 100, 1),
             figure('mean dice by class score', 'figures.dice_score', 100, 1),

@@ -1,41 +1,27 @@
-"""Two tests of the same masks are told from tests of others, whatever a GPU rounds."""
+"""What a study's row gains over another one, from the files that their tests wrote."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from projects.ablations.scoring import FAR, difference, same_masks
+from projects.ablations.scoring import PAIRS_NAME, difference
 
-
-def detections(count, seed):
-    rng = np.random.default_rng(seed)
-    numbers = FAR * rng.integers(0, 3, (count, 2))
-    return np.hstack([numbers, rng.uniform(0, 500, (count, 4))]), rng.uniform(0, 1, count)
+from ..evaluation.coco_sets import matches_of, random_set
 
 
-@given(count=st.integers(0, 40), seed=st.integers(0, 999))
-def test_rounding_and_order_do_not_matter(count, seed):
-    points, iou = detections(count, seed)
-    rng = np.random.default_rng(seed + 1)
-    order = rng.permutation(count)
-    moved = points + rng.uniform(-0.01, 0.01, points.shape)
-    places = same_masks(points, moved[order], iou, (iou + 0.02)[order])
-    assert (order[places] == np.arange(count)).all()
-
-
-@pytest.mark.parametrize('column', range(6))
-def test_another_image_class_or_box_is_another_mask(column):
-    points, iou = detections(20, 0)
-    other = points.copy()
-    other[7, column] += FAR if column < 2 else 1
-    assert same_masks(points, other, iou, iou) is None
-
-
-def test_another_true_iou_or_count_is_another_mask():
-    points, iou = detections(20, 0)
-    assert same_masks(points, points, iou, np.where(np.arange(20) == 7, 1 - iou, iou)) is None
-    assert same_masks(points, points[:-1], iou, iou[:-1]) is None
+def test_the_difference_of_two_tests_is_that_of_their_mask_ap(tmp_path):
+    data, results = random_set(1, images=6, truths=6, detections=30)
+    aps = {}
+    for name, found in dict(row=results, other=results[::2]).items():
+        matches = matches_of(data, found)
+        matches = replace(matches, scores=dict(mask_score=matches.true_iou))
+        (tmp_path / name).mkdir()
+        matches.save(tmp_path / name / PAIRS_NAME)
+        aps[name] = matches.rank('mask_score').ap()
+    found = difference(tmp_path / 'row', tmp_path / 'other')
+    assert found['gain'] == pytest.approx(aps['row'] - aps['other'])
+    assert found['low'] < found['gain'] < found['high']
+    assert found['images'] == 6
 
 
 def test_without_the_other_test_there_is_no_difference(tmp_path):
