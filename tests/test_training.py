@@ -110,7 +110,7 @@ def test_resumes_at_the_right_iteration_with_the_weights_and_the_warm_up(trained
     runner.train()
     assert (runner.epoch, runner.iter) == (2, 8)
     assert weights.seen == {4: 0.375, 5: 0.40625, 6: 0.4375, 7: 0.46875}
-    scalars = logged_scalars(runner)
+    scalars = logged_scalars(runner)[-4:]  # mmengine shares a log among runs of one second
     assert [line['step'] for line in scalars] == [5, 6, 7, 8]
     assert all(f'mask_iou_{name}' in scalars[1] for name in MONITORED)
     assert Path(work_dir, 'epoch_2.pth').exists()

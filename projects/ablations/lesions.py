@@ -63,6 +63,7 @@ SMALL_NUCLEI = Study(
     each_loss('ablations/mask_rcnn_r18_fpn_mask_head.py', SMALL),
     trunk=NUCLEI_SMALL,
     imports=('projects.ablations.components',),
+    compare_with='ce',
     measures=('smallest',),
     fit=SHORT_FIT,
 )

@@ -14,39 +14,47 @@ import numpy as np
 from msrcnn_plugin.evaluation import Matches
 
 LEAST_IOU = 0.5  # of a mask that finds a lesion
-ALARMS = 0.1  # false alarms an image that a reader bears
+ALARMS = 0.1  # false alarms an image that a reader of lesions bears
+SMALLEST_ALARMS = 1.0  # where an image holds tens of objects
 RECALL = 0.8  # share of the lesions that must be found
 SMALLEST = 0.25  # share of the objects, by area
 
 
-def free_response(matches: Matches, score: str) -> dict[str, float]:
+def free_response(
+    matches: Matches, score: str, *, alarms: float = ALARMS, largest: float = np.inf
+) -> dict[str, float]:
     """Measures the masks ranked by a score, in a data set of one class without crowds.
 
     The best-ranked mask of IoU 0.5 or more finds a lesion. Its duplicates are false alarms.
 
     Args:
         score: a key of ``matches.scores``.
+        alarms: false alarms an image, on average, that are borne.
+        largest: area in pixels of the largest lesion that counts. A mask that finds a larger one,
+            or is larger itself and finds none, is neither right nor wrong.
 
     Returns:
-        ``recall``: the share of the lesions found where an image has 0.1 false alarms on average;
+        ``recall``: the share of the lesions found at ``alarms``;
         ``dice``: the mean dice of all lesions there, 0 for a missed one;
         ``alarms``: the false alarms an image at which 80 % are found, NaN where they never are.
         All are NaN without lesions.
     """
-    lesions, images = len(matches.gt_area), len(matches.image_ids)
+    lesions, images = int((matches.gt_area <= largest).sum()), len(matches.image_ids)
     if not lesions:
         return dict.fromkeys(('recall', 'dice', 'alarms'), np.nan)
     order = np.argsort(-matches.scores[score], kind='stable')
     iou = matches.true_iou[order]
     found = np.where(iou >= LEAST_IOU, matches.best_gt[order], -1)
+    area = np.where(found >= 0, matches.gt_area[found], matches.area[order])
+    iou, found = iou[area <= largest], found[area <= largest]
     _, first = np.unique(found, return_index=True)
     hit = np.zeros(len(found), dtype=bool)
     hit[first] = True
     hit &= found >= 0
-    alarms, recall = np.cumsum(~hit) / images, np.cumsum(hit) / lesions
-    kept = hit & (alarms <= ALARMS)
+    false, recall = np.cumsum(~hit) / images, np.cumsum(hit) / lesions
+    kept = hit & (false <= alarms)
     dice = 2 * iou[kept] / (1 + iou[kept])
-    enough = alarms[recall >= RECALL]
+    enough = false[recall >= RECALL]
     return dict(
         recall=float(kept.sum() / lesions),
         dice=float(dice.sum() / lesions),
@@ -54,12 +62,17 @@ def free_response(matches: Matches, score: str) -> dict[str, float]:
     )
 
 
+def smallest_area(matches: Matches) -> float:
+    """Returns the area in pixels up to which an object is of the smallest quarter; NaN without."""
+    areas = matches.gt_area[~matches.gt_crowd]
+    return float(np.quantile(areas, SMALLEST)) if len(areas) else float('nan')
+
+
 def smallest_ap(matches: Matches, score: str) -> float:
     """Computes COCO's AP of the smallest quarter of the objects, by a score; others are ignored."""
-    areas = matches.gt_area[~matches.gt_crowd]
-    if not len(areas):
+    quarter = (0.0, smallest_area(matches))
+    if np.isnan(quarter[1]):
         return float('nan')
-    quarter = (0.0, float(np.quantile(areas, SMALLEST)))
     protocol = replace(
         matches.protocol, area_names=('all', 'smallest'), area_ranges=np.array([(0, 1e10), quarter])
     )

@@ -10,7 +10,12 @@ from typing import Any
 
 from msrcnn_plugin.apis import CheckpointEvaluation, evaluate_checkpoint
 from msrcnn_plugin.evaluation import Matches, evaluate_coco
-from projects.ablations.operating_point import free_response, smallest_ap
+from projects.ablations.operating_point import (
+    SMALLEST_ALARMS,
+    free_response,
+    smallest_ap,
+    smallest_area,
+)
 
 PAIRS_NAME = 'pairs.npz'
 
@@ -31,9 +36,16 @@ def lesion_figures(found: CheckpointEvaluation) -> dict[str, float]:
 
 
 def smallest_figures(found: CheckpointEvaluation) -> dict[str, float]:
-    """AP of the smallest quarter of the objects: ``smallest_AP_score``, …"""
+    """The figures of the smallest quarter of the objects: ``smallest_AP_score``, …"""
     matches = found.result.matches
-    return {f'smallest_AP_{score}': smallest_ap(matches, score) for score in _rankings(found)}
+    figures = {}
+    for score in _rankings(found):
+        figures[f'smallest_AP_{score}'] = smallest_ap(matches, score)
+        measured = free_response(
+            matches, score, alarms=SMALLEST_ALARMS, largest=smallest_area(matches)
+        )
+        figures.update({f'smallest_{name}_{score}': each for name, each in measured.items()})
+    return figures
 
 
 def _rankings(found: CheckpointEvaluation) -> list[str]:

@@ -133,7 +133,7 @@ BY_MASK_SCORE = figure('by mask score', 'figures.segm_mAP', 100, 1)
 PEARSON = figure('Pearson', 'figures.mask_iou_pearson')
 MAE = figure('MAE', 'figures.mask_iou_mae')
 ECE = figure('ECE of IoU', 'figures.mask_iou_ece')
-SMALLEST = 'figures.smallest_AP_'
+SMALLEST = 'figures.smallest_'
 ALL = (
     RUN,
     MODEL,
@@ -368,8 +368,14 @@ TABLES = {
             MODEL,
             BY_CLASS_SCORE,
             BY_MASK_SCORE,
-            figure('AP of the smallest quarter by class score', SMALLEST + 'score', 100, 1),
-            figure('by mask score', SMALLEST + 'mask_score', 100, 1),
+            figure('AP of the smallest quarter by class score', SMALLEST + 'AP_score', 100, 1),
+            figure('by mask score', SMALLEST + 'AP_mask_score', 100, 1),
+            figure('its recall by class score', SMALLEST + 'recall_score', 100, 1),
+            figure('by mask score', SMALLEST + 'recall_mask_score', 100, 1),
+            figure('its mean dice by class score', SMALLEST + 'dice_score', 100, 1),
+            figure('by mask score', SMALLEST + 'dice_mask_score', 100, 1),
+            figure('false alarms an image by class score', SMALLEST + 'alarms_score', 1, 1),
+            figure('by mask score', SMALLEST + 'alarms_mask_score', 1, 1),
             interval('gain (95 % interval)', 'gain'),
         ),
         studies=('small_nuclei',),

@@ -56,3 +56,13 @@ def test_the_smallest_quarter_alone_counts():
     # that misses is neither right nor wrong.
     found = [(5, 60, 0.9), (1, 4, 0.8)]
     assert smallest_ap(lesions_in(5, found, lesions), 'score') == pytest.approx(51 / 101)
+
+
+def test_lesions_above_a_size_are_neither_right_nor_wrong():
+    # Of 40 and 100 px. The large one is found twice; a mask of 100 px finds nothing, neither does
+    # one of 10 px, which is the only false alarm.
+    found = [(2, 10, 0.9), (2, 9, 0.8), (3, None, 0.7), (1, 1, 0.6), (1, 4, 0.5)]
+    matches = lesions_in(10, found, [(1, 4), (2, 10)])
+    assert free_response(matches, 'score', largest=50) == dict(recall=1, dice=1, alarms=0.1)
+    strict = free_response(matches, 'score', largest=50, alarms=0.05)
+    assert strict == dict(recall=0, dice=0, alarms=0.1)
