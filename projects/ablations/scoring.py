@@ -38,14 +38,14 @@ def lesion_figures(found: CheckpointEvaluation) -> dict[str, float]:
 def smallest_figures(found: CheckpointEvaluation) -> dict[str, float]:
     """The figures of the smallest quarter of the objects: ``smallest_AP_score``, …"""
     matches = found.result.matches
-    figures = {}
-    for score in _rankings(found):
-        figures[f'smallest_AP_{score}'] = smallest_ap(matches, score)
-        measured = free_response(
-            matches, score, alarms=SMALLEST_ALARMS, largest=smallest_area(matches)
-        )
-        figures.update({f'smallest_{name}_{score}': each for name, each in measured.items()})
-    return figures
+    limits = dict(alarms=SMALLEST_ALARMS, largest=smallest_area(matches))
+    return {
+        f'smallest_{name}_{score}': value
+        for score in _rankings(found)
+        for name, value in dict(
+            AP=smallest_ap(matches, score), **free_response(matches, score, **limits)
+        ).items()
+    }
 
 
 def _rankings(found: CheckpointEvaluation) -> list[str]:

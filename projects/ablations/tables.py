@@ -368,13 +368,20 @@ TABLES = {
             MODEL,
             BY_CLASS_SCORE,
             BY_MASK_SCORE,
+            interval('against {run}', 'difference'),
             figure('AP of the smallest quarter by class score', SMALLEST + 'AP_score', 100, 1),
             figure('by mask score', SMALLEST + 'AP_mask_score', 100, 1),
-            figure('its recall by class score', SMALLEST + 'recall_score', 100, 1),
+            figure(
+                'recall of the smallest quarter by class score', SMALLEST + 'recall_score', 100, 1
+            ),
             figure('by mask score', SMALLEST + 'recall_mask_score', 100, 1),
-            figure('its mean dice by class score', SMALLEST + 'dice_score', 100, 1),
+            figure(
+                'mean dice of the smallest quarter by class score', SMALLEST + 'dice_score', 100, 1
+            ),
             figure('by mask score', SMALLEST + 'dice_mask_score', 100, 1),
-            figure('false alarms an image by class score', SMALLEST + 'alarms_score', 1, 1),
+            figure(
+                'false alarms of that size an image by class score', SMALLEST + 'alarms_score', 1, 1
+            ),
             figure('by mask score', SMALLEST + 'alarms_mask_score', 1, 1),
             interval('gain (95 % interval)', 'gain'),
         ),
