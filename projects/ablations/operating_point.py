@@ -17,11 +17,17 @@ LEAST_IOU = 0.5  # of a mask that finds a lesion
 ALARMS = 0.1  # false alarms an image that a reader of lesions bears
 SMALLEST_ALARMS = 1.0  # where an image holds tens of objects
 RECALL = 0.8  # share of the lesions that must be found
+SMALLEST_RECALL = 0.25  # of the smallest nuclei, of which the small models find a third at most
 SMALLEST = 0.25  # share of the objects, by area
 
 
 def free_response(
-    matches: Matches, score: str, *, alarms: float = ALARMS, largest: float = np.inf
+    matches: Matches,
+    score: str,
+    *,
+    alarms: float = ALARMS,
+    share: float = RECALL,
+    largest: float = np.inf,
 ) -> dict[str, float]:
     """Measures the masks ranked by a score, in a data set of one class without crowds.
 
@@ -30,13 +36,14 @@ def free_response(
     Args:
         score: a key of ``matches.scores``.
         alarms: false alarms an image, on average, that are borne.
+        share: of the lesions, in (0, 1], that must be found.
         largest: area in pixels of the largest lesion that counts. A mask that finds a larger one,
             or is larger itself and finds none, is neither right nor wrong.
 
     Returns:
         ``recall``: the share of the lesions found at ``alarms``;
         ``dice``: the mean dice of all lesions there, 0 for a missed one;
-        ``alarms``: the false alarms an image at which 80 % are found, NaN where they never are.
+        ``alarms``: the false alarms an image at which ``share`` is found, NaN where it never is.
         All are NaN without lesions.
     """
     lesions, images = int((matches.gt_area <= largest).sum()), len(matches.image_ids)
@@ -54,7 +61,7 @@ def free_response(
     false, recall = np.cumsum(~hit) / images, np.cumsum(hit) / lesions
     kept = hit & (false <= alarms)
     dice = 2 * iou[kept] / (1 + iou[kept])
-    enough = false[recall >= RECALL]
+    enough = false[recall >= share]
     return dict(
         recall=float(kept.sum() / lesions),
         dice=float(dice.sum() / lesions),

@@ -12,6 +12,7 @@ from msrcnn_plugin.apis import CheckpointEvaluation, evaluate_checkpoint
 from msrcnn_plugin.evaluation import Matches, evaluate_coco
 from projects.ablations.operating_point import (
     SMALLEST_ALARMS,
+    SMALLEST_RECALL,
     free_response,
     smallest_ap,
     smallest_area,
@@ -38,7 +39,7 @@ def lesion_figures(found: CheckpointEvaluation) -> dict[str, float]:
 def smallest_figures(found: CheckpointEvaluation) -> dict[str, float]:
     """The figures of the smallest quarter of the objects: ``smallest_AP_score``, …"""
     matches = found.result.matches
-    limits = dict(alarms=SMALLEST_ALARMS, largest=smallest_area(matches))
+    limits = dict(alarms=SMALLEST_ALARMS, share=SMALLEST_RECALL, largest=smallest_area(matches))
     return {
         f'smallest_{name}_{score}': value
         for score in _rankings(found)

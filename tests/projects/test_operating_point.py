@@ -37,6 +37,13 @@ def test_recall_and_dice_where_an_image_has_a_tenth_of_a_false_alarm():
     assert figures['alarms'] == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize(('share', 'alarms'), [(0.25, 0.0), (0.5, 0.0), (0.51, 0.2), (1.0, 0.2)])
+def test_false_alarms_until_a_share_of_the_lesions_is_found(share, alarms):
+    found = [(1, 10, 0.9), (1, 10, 0.8), (3, None, 0.7), (2, 10, 0.6)]
+    figures = free_response(lesions_in(10, found), 'score', share=share)
+    assert figures['alarms'] == pytest.approx(alarms)
+
+
 def test_a_mask_of_too_small_an_iou_is_a_false_alarm():
     figures = free_response(lesions_in(10, [(1, 4, 0.9), (2, 10, 0.8)]), 'score')
     assert figures == pytest.approx(dict(recall=0.5, dice=0.5, alarms=np.nan), nan_ok=True)

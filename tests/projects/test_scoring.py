@@ -39,3 +39,4 @@ def test_the_smallest_quarter_is_measured_by_each_score():
     for measure in measures[:3]:
         assert figures[f'smallest_{measure}_mask_score'] >= figures[f'smallest_{measure}_score']
     assert figures['smallest_AP_mask_score'] > figures['smallest_AP_score']
+    assert figures['smallest_alarms_mask_score'] < figures['smallest_alarms_score']
