@@ -380,9 +380,9 @@ TABLES = {
             ),
             figure('by mask score', SMALLEST + 'dice_mask_score', 100, 1),
             figure(
-                'false alarms of that size an image by class score', SMALLEST + 'alarms_score', 1, 1
+                'false alarms of that size an image by class score', SMALLEST + 'alarms_score', 1, 2
             ),
-            figure('by mask score', SMALLEST + 'alarms_mask_score', 1, 1),
+            figure('by mask score', SMALLEST + 'alarms_mask_score', 1, 2),
             interval('gain (95 % interval)', 'gain'),
         ),
         studies=('small_nuclei',),
